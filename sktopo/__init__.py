@@ -1,0 +1,8 @@
+"""Topographic maps (self-organizing maps) for scikit-learn and PyTorch."""
+
+from sktopo import metrics, nn
+from sktopo.estimator import TopographicMap
+
+__all__ = ["TopographicMap", "__version__", "metrics", "nn"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,118 @@
+"""Where a computation runs, in which floating point type, and in what portions: decided here and nowhere else."""
+
+import torch
+
+# A block of scores this large stays in a core's cache between the matrix product and the argmin.
+SCORE_BLOCK_BYTES = 3 * 2**20
+CHUNK_BYTES = 4 * 2**20
+# Below 64 rows, and for numbers of rows that are no multiple of it, a matrix product may sum in another order.
+ROW_MULTIPLE = 64
+LARGEST_CHUNK = 8192
+
+
+def resolve_device(device: str | torch.device | None, dtype: torch.dtype) -> torch.device:
+    """The torch device that `device` names.
+
+    Parameters
+    ----------
+    device : None, "auto", "cpu", "cuda", "mps" or torch.device
+        None is the CPU for arrays; "auto" is the accelerator if there is one.
+    dtype : torch.dtype
+        Type of the samples.
+
+    Returns
+    -------
+    torch.device
+        A device that is there.
+
+    Raises
+    ------
+    ValueError
+        If the device is not available, or cannot compute in `dtype`.
+    """
+    if device is None:
+        return torch.device("cpu")
+    if device == "auto":
+        return _accelerator(dtype)
+    wanted = torch.device(device)
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(wanted.type, False):
+        present = ", ".join(repr(name) for name, is_there in available.items() if is_there)
+        raise ValueError(f"device={device!r} is not available here; use None, 'auto' or one of: {present}.")
+    if wanted.type == "mps" and dtype == torch.float64:
+        raise ValueError("device='mps' computes in float32 only: pass X as float32, or use device='cpu'.")
+    return wanted
+
+
+def _accelerator(dtype: torch.dtype) -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available() and dtype != torch.float64:
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def wide_dtype(device: torch.device) -> torch.dtype:
+    """The widest floating point type that a device has.
+
+    Parameters
+    ----------
+    device : torch.device
+        The device that sums.
+
+    Returns
+    -------
+    torch.dtype
+        float64, or float32 on MPS.
+    """
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def rounded_rows(rows: int) -> int:
+    """The next multiple of the row count for which matrix products are reproducible row by row.
+
+    Parameters
+    ----------
+    rows : int
+        Number of rows at hand.
+
+    Returns
+    -------
+    int
+        A multiple of 64, at least 64.
+    """
+    return max(1, -(-rows // ROW_MULTIPLE)) * ROW_MULTIPLE
+
+
+def chunk_rows(n_features: int) -> int:
+    """Rows that travel from a source in one chunk.
+
+    Parameters
+    ----------
+    n_features : int
+        Width of a row.
+
+    Returns
+    -------
+    int
+        About 4 MB of float64, at most 8192 rows.
+    """
+    return min(LARGEST_CHUNK, rounded_rows(CHUNK_BYTES // (8 * n_features)))
+
+
+def block_rows(n_units: int, itemsize: int) -> int:
+    """Rows whose scores against all units fill one cache-sized block.
+
+    Parameters
+    ----------
+    n_units : int
+        Number of scores a row.
+    itemsize : int
+        Bytes a score.
+
+    Returns
+    -------
+    int
+        A multiple of 64.
+    """
+    return min(LARGEST_CHUNK, rounded_rows(SCORE_BLOCK_BYTES // (n_units * itemsize)))

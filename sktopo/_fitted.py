@@ -1,0 +1,75 @@
+"""A fitted map as the code below the estimator sees it: its geometry, its search, and new samples as a source.
+
+Only public parameters and attributes of the estimator are read, so metrics, outputs and the estimator itself ask the
+same object and give the same answer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from sktopo._device import resolve_device, wide_dtype
+from sktopo._search import Search
+from sktopo._sources import ArraySource, Source
+from sktopo._validation import check_samples
+from sktopo.distances import normalized
+from sktopo.lattices import LATTICES, Lattice
+from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
+
+
+@dataclass(frozen=True)
+class FittedMap:
+    """What a fitted map knows, as tensors and objects."""
+
+    codebook: Tensor
+    lattice: Lattice
+    neighborhood: Neighborhood
+    sigma: float
+    p_norm: float
+
+    @classmethod
+    def of(cls, estimator: Any) -> "FittedMap":
+        """Read an estimator; NotFittedError if there is nothing to read."""
+        check_is_fitted(estimator)
+        codebook = torch.from_numpy(np.array(estimator.codebook_))
+        device = resolve_device(estimator.device, codebook.dtype)
+        return cls(
+            codebook.to(device),
+            LATTICES[estimator.lattice](estimator.height_, estimator.width_, estimator.periodic),
+            NEIGHBORHOODS[estimator.neighborhood],
+            estimator.sigma_,
+            float(estimator.p_norm),
+        )
+
+    def search(self, dtype: torch.dtype) -> Search:
+        """A search of the codebook for samples of a type."""
+        return Search(self.codebook, self.p_norm, dtype)
+
+    def wide_search(self) -> Search:
+        """A search that computes in the widest type."""
+        return self.search(wide_dtype(self.codebook.device))
+
+
+def open_source(
+    estimator: Any, X: NDArray[Any], sample_weight: NDArray[np.float64] | None = None, rows: int | None = None
+) -> Source:
+    """Checked samples as chunks on the estimator's device, normalized if it normalizes."""
+    dtype = torch.float32 if X.dtype == np.float32 else torch.float64
+    prepare: Callable[[Tensor], Tensor] | None = None
+    if estimator.normalize:
+        prepare = partial(normalized, p_norm=float(estimator.p_norm))
+    return ArraySource(X, sample_weight, resolve_device(estimator.device, dtype), prepare, rows)
+
+
+def open_query(estimator: Any, X: Any, sample_weight: ArrayLike | None = None) -> tuple[FittedMap, Source]:
+    """A fitted map and new samples, checked, ready to be searched."""
+    fitted = FittedMap.of(estimator)
+    checked, weight = check_samples(estimator, X, sample_weight, reset=False)
+    return fitted, open_source(estimator, checked, weight)

@@ -1,0 +1,92 @@
+"""What `transform` returns, and the way back.
+
+Each output turns a chunk of samples into rows of numbers and such rows into points between the prototypes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sktopo._fitted import FittedMap
+from sktopo.lattices import Lattice
+
+
+class Output(ABC):
+    """One kind of transformed sample."""
+
+    @abstractmethod
+    def n_columns(self, lattice: Lattice) -> int:
+        """Width of a transformed sample."""
+
+    @abstractmethod
+    def transform(self, fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """The function of a chunk (n, n_features) that returns (n, n_columns), for samples of a type."""
+
+    @abstractmethod
+    def inverse(self, fitted: FittedMap, values: Tensor) -> Tensor:
+        """Points in the space of the samples for transformed samples (n, n_columns)."""
+
+
+class Coordinates(Output):
+    """Lattice coordinates of the best matching unit; back by interpolation between the units around a point."""
+
+    def n_columns(self, lattice: Lattice) -> int:  # noqa: ARG002
+        """Row and column."""
+        return 2
+
+    def transform(self, fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """Coordinates of the winners."""
+        search, coordinates = fitted.search(dtype), fitted.lattice.coordinates().to(dtype)
+        return lambda x: coordinates[search.bmu(x).cpu()]
+
+    def inverse(self, fitted: FittedMap, values: Tensor) -> Tensor:
+        """Bilinear on rectangles, barycentric on hexagons."""
+        units, weights = fitted.lattice.interpolate(values)
+        return (fitted.codebook.to(values)[units] * weights[:, :, None]).sum(dim=1)
+
+
+class Activations(Output):
+    """Neighborhood of the best matching unit; back by the mean of the prototypes, weighted by it."""
+
+    def n_columns(self, lattice: Lattice) -> int:
+        """One a unit."""
+        return lattice.n_units
+
+    def transform(self, fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """``h(winner, unit; sigma)``."""
+        search, coordinates = fitted.search(dtype), fitted.lattice.coordinates()
+
+        def activations(x: Tensor) -> Tensor:
+            winner = coordinates[search.bmu(x).cpu()][:, None]
+            return fitted.neighborhood(fitted.lattice.sqdist(winner, coordinates), fitted.sigma).to(dtype)
+
+        return activations
+
+    def inverse(self, fitted: FittedMap, values: Tensor) -> Tensor:
+        """``sum_j a_j w_j / sum_j a_j``."""
+        total = values.sum(dim=1, keepdim=True)
+        if bool((values < 0).any()) or not bool((total > 0).all()):
+            raise ValueError("Activations must not be negative, and every row needs one above 0.")
+        return (values / total) @ fitted.codebook.to(values)
+
+
+class Distances(Output):
+    """Distance to every prototype; back to the nearest one."""
+
+    def n_columns(self, lattice: Lattice) -> int:
+        """One a unit."""
+        return lattice.n_units
+
+    def transform(self, fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """p-norm distances, computed in the widest type."""
+        search = fitted.wide_search()
+        return lambda x: search.distances(x).to(dtype)
+
+    def inverse(self, fitted: FittedMap, values: Tensor) -> Tensor:
+        """The nearest prototype."""
+        return fitted.codebook.to(values)[values.argmin(dim=1)]
+
+
+OUTPUTS: dict[str, Output] = {"coordinates": Coordinates(), "activations": Activations(), "distances": Distances()}

@@ -1,0 +1,6 @@
+"""One way in: whatever holds the samples becomes a source of chunks."""
+
+from sktopo._sources._array import ArraySource
+from sktopo._sources._base import Source
+
+__all__ = ["ArraySource", "Source"]

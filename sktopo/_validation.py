@@ -1,0 +1,192 @@
+"""Checks of what the user wrote, and the only file that touches scikit-learn's private helpers."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import sklearn
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn 1.6 to 1.8
+
+    class _SilentContext:
+        """Stands in for a callback context: a run that nobody listens to."""
+
+        def subcontext(self, **_: Any) -> "_SilentContext":
+            return self
+
+        def call_on_fit_task_begin(self, **_: Any) -> "_SilentContext":
+            return self
+
+        def call_on_fit_task_end(self, **_: Any) -> bool:
+            return False
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """The callback interface of scikit-learn 1.9 for versions that have none."""
+
+        def set_callbacks(self, *callbacks: Any) -> None:  # noqa: ARG002
+            """Callbacks need a newer scikit-learn."""
+            raise NotImplementedError(
+                f"set_callbacks needs scikit-learn 1.9 or newer; this is {sklearn.__version__}. Upgrade scikit-learn."
+            )
+
+        def _init_callback_context(self, **_: Any) -> _SilentContext:
+            return _SilentContext()
+
+
+__all__ = [
+    "PARAMETER_CONSTRAINTS",
+    "CallbackSupportMixin",
+    "check_initial_codebook",
+    "check_samples",
+    "check_supported",
+    "fit_context",
+    "make_generator",
+]
+
+fit_context = _fit_context
+
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_SIDE = [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
+PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
+    "height": _SIDE,
+    "width": _SIDE,
+    "lattice": [StrOptions({"rectangular", "hexagonal"})],
+    "periodic": ["boolean"],
+    "p_norm": [Interval(Real, 1, None, closed="both")],
+    "normalize": ["boolean"],
+    "neighborhood": [StrOptions({"gaussian", "bubble", "epanechnikov"})],
+    "sigma_initial": [_POSITIVE, None],
+    "sigma_final": [_POSITIVE, None],
+    "winner": [StrOptions({"nearest", "local"})],
+    "temperature": [Interval(Real, 0, None, closed="left")],
+    "output": [StrOptions({"coordinates", "activations", "distances"})],
+    "init": [StrOptions({"pca", "random"}), "array-like"],
+    "solver": [StrOptions({"auto", "batch", "stream", "gradient"})],
+    "max_iter": [_POSITIVE, None],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+    "learning_rate": [_POSITIVE],
+    "device": [StrOptions({"auto", "cpu", "cuda", "mps"}), torch.device, None],
+    "random_state": ["random_state"],
+}
+
+
+def check_supported(estimator: Any) -> None:
+    """Raise ValueError for values whose solvers are not part of this version, naming what is."""
+    supported: list[tuple[str, tuple[Any, ...]]] = [
+        ("solver", ("auto", "batch")),
+        ("winner", ("nearest",)),
+        ("temperature", (0.0,)),
+    ]
+    for name, values in supported:
+        value = getattr(estimator, name)
+        if value not in values:
+            known = " or ".join(map(repr, values))
+            raise ValueError(f"{name}={value!r} is not supported by this version of sktopo; use {name}={known}.")
+    for name in ("sigma_initial", "sigma_final", "temperature", "tol", "learning_rate", "max_iter"):
+        value = getattr(estimator, name)
+        if value is not None and not math.isfinite(value):
+            raise ValueError(f"{name} must be finite, got {value!r}.")
+    if estimator.max_iter is not None and estimator.max_iter != int(estimator.max_iter):
+        raise ValueError(f"max_iter={estimator.max_iter!r}: solver='batch' makes whole passes; use an int.")
+    initial, final = estimator.sigma_initial, estimator.sigma_final
+    if initial is not None and final is not None and initial < final:
+        raise ValueError(
+            f"sigma_initial={initial!r} is below sigma_final={final!r}: the neighborhood shrinks during training; "
+            "raise sigma_initial, or leave it at None."
+        )
+
+
+def check_samples(
+    estimator: Any, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool
+) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    """Samples as a finite float32 or float64 array of the right width, and their weights as float64.
+
+    Raises ValueError or TypeError that names what is wrong, and where.
+    """
+    if scipy.sparse.issparse(X):
+        raise ValueError(
+            "Sparse X is not supported by this version of sktopo, only dense float32 or float64 data; use X.toarray()."
+        )
+    if isinstance(X, np.ma.MaskedArray):
+        raise ValueError("X is a masked array, whose mask would be lost; pass X.filled(value) instead.")
+    if isinstance(X, torch.Tensor) and X.requires_grad:
+        raise ValueError("X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach().")
+    with _naming_the_place(X):
+        X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset)
+    return X, None if sample_weight is None else _checked_weight(sample_weight, X)
+
+
+def check_initial_codebook(init: ArrayLike, n_units: int, n_features: int) -> NDArray[np.float64]:
+    """An array given as `init` as float64, or a ValueError that says which shape is needed."""
+    codebook: NDArray[np.float64] = check_array(init, dtype=np.float64, input_name="init")
+    if codebook.shape != (n_units, n_features):
+        raise ValueError(
+            f"init must have shape (n_units, n_features) = ({n_units}, {n_features}), got {codebook.shape}; "
+            "change init, or height and width."
+        )
+    return codebook
+
+
+def make_generator(random_state: Any) -> torch.Generator:
+    """A CPU generator of its own; None takes fresh entropy, so that no global generator is read or moved."""
+    generator = torch.Generator()
+    if random_state is None:
+        generator.seed()
+    else:
+        generator.manual_seed(int(check_random_state(random_state).randint(np.iinfo(np.int32).max)))
+    return generator
+
+
+def _checked_weight(sample_weight: ArrayLike, X: NDArray[Any]) -> NDArray[np.float64]:
+    weight: NDArray[np.float64] = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weight < 0).any():
+        row = int(np.flatnonzero(weight < 0)[0])
+        raise ValueError(f"sample_weight must not be negative, got {weight[row]!r} in row {row}; use 0 to leave it out.")
+    if not (weight > 0).any():
+        raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
+    if not math.isfinite(float(weight.sum())):
+        raise ValueError("sample_weight sums to infinity; divide it by its maximum.")
+    return weight
+
+
+@contextmanager
+def _naming_the_place(X: Any) -> Iterator[None]:
+    """Add to scikit-learn's complaint the row and column that it is about."""
+    try:
+        yield
+    except ValueError as error:
+        place = _first_bad_place(X)
+        if place is None:
+            raise
+        raise ValueError(f"{error}\nFirst found in {place}.") from error
+
+
+def _first_bad_place(X: Any) -> str | None:
+    """Row and column of the first value that is no finite number, if that is what is wrong."""
+    names = [repr(name) for name in getattr(X, "columns", [])]
+    values = np.asarray(X)
+    if values.ndim != 2:
+        return None
+    for column in range(values.shape[1]):
+        name = names[column] if names else str(column)
+        for row, value in enumerate(values[:, column]):
+            try:
+                finite = math.isfinite(value)
+            except TypeError:
+                finite = False
+            if not finite:
+                return f"row {row}, column {name}"
+    return None

@@ -1,0 +1,235 @@
+"""How far samples are from prototypes.
+
+For p = 2 a squared distance is expanded, ``|x - w|^2 = |x|^2 + (|w|^2 - 2 x.w)``, which costs one matrix product; the
+bracket alone (the *score*) decides the best matching unit. Expanding cancels badly far from the origin, so samples and
+prototypes are centred first (a translation changes no distance). For other norms the differences are taken directly.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# Matrix products over more features than this are summed in slices: within a slice a row's result depends neither on
+# the number of rows nor on the number of threads (docs/decisions/0002-stable-rows.md).
+FEATURE_SLICE = 256
+
+
+class Operands(NamedTuple):
+    """A codebook made ready for scoring centred samples: ``score = bias + x @ weights``."""
+
+    weights: Tensor  # (features, units)
+    bias: Tensor  # (1, units)
+
+
+def operands(centred_codebook: Tensor) -> Operands:
+    """Operands of the Euclidean score.
+
+    Parameters
+    ----------
+    centred_codebook : Tensor of shape (n_units, n_features)
+        Prototypes minus the centre that will also be taken off the samples.
+
+    Returns
+    -------
+    Operands
+        ``-2 W^T`` and ``|w|^2``.
+    """
+    return Operands((-2 * centred_codebook).T, centred_codebook.square().sum(dim=1)[None])
+
+
+def scores(centred: Tensor, ready: Operands, out: Tensor | None = None) -> Tensor:
+    """``|w|^2 - 2 x.w``: squared Euclidean distances less the sample's own ``|x|^2``.
+
+    Parameters
+    ----------
+    centred : Tensor of shape (n, n_features)
+        Samples minus the centre of the operands.
+    ready : Operands
+        From `operands`.
+    out : Tensor of shape (n, n_units), optional
+        Where to put the result.
+
+    Returns
+    -------
+    Tensor of shape (n, n_units)
+        Scores; the least in a row is the best matching unit.
+    """
+    total = ready.bias
+    for start in range(0, centred.shape[1], FEATURE_SLICE):
+        features = slice(start, start + FEATURE_SLICE)
+        total = torch.addmm(total, centred[:, features], ready.weights[features], out=out)
+    return total
+
+
+def sqdist(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
+    """Squared p-norm distance of every sample to every prototype, differentiable in both.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_features)
+        Samples.
+    codebook : Tensor of shape (n_units, n_features)
+        Prototypes.
+    p_norm : float
+        Order of the norm, at least 1, or inf.
+
+    Returns
+    -------
+    Tensor of shape (n, n_units)
+        Squared distances.
+    """
+    if p_norm != 2:
+        return minkowski(x, codebook, p_norm).square()
+    centre = codebook.detach().mean(dim=0)
+    centred = x - centre
+    own = centred.square().sum(dim=1, keepdim=True)
+    return (own + scores(centred, operands(codebook - centre))).clamp(min=0)
+
+
+def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
+    """p-norm distance of every sample to every prototype, from their differences.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_features)
+        Samples.
+    codebook : Tensor of shape (n_units, n_features)
+        Prototypes.
+    p_norm : float
+        Order of the norm, at least 1, or inf.
+
+    Returns
+    -------
+    Tensor of shape (n, n_units)
+        Distances.
+    """
+    return torch.cdist(x, codebook, p=p_norm, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def masked_sqdist(x: Tensor, mask: Tensor, codebook: Tensor, p_norm: float, *, normalize: bool = False) -> Tensor:
+    """Squared p-norm distance over the observed features of each sample.
+
+    ``d_ij = (sum_f m_if |x_if - w_jf|^p)^(2/p)``; with `normalize` the sample's and the prototype's norms are taken
+    over the same observed features.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_features)
+        Samples; what stands at unobserved places does not matter.
+    mask : Tensor of bool of shape (n, n_features)
+        True where a feature was observed.
+    codebook : Tensor of shape (n_units, n_features)
+        Prototypes.
+    p_norm : float
+        Order of the norm, at least 1, or inf.
+    normalize : bool, default=False
+        Whether samples and prototypes are scaled to unit p-norm.
+
+    Returns
+    -------
+    Tensor of shape (n, n_units)
+        Squared distances.
+    """
+    observed = torch.where(mask, x, torch.zeros_like(x))
+    columns = []
+    for prototype in codebook:  # a unit at a time: never samples x units x features
+        visible = torch.where(mask, prototype, torch.zeros_like(prototype))
+        if normalize:
+            columns.append(norm(normalized(observed, p_norm) - normalized(visible, p_norm), p_norm))
+        else:
+            columns.append(norm(observed - visible, p_norm))
+    return torch.stack(columns, dim=1).square()
+
+
+def norm(x: Tensor, p_norm: float) -> Tensor:
+    """p-norm of each row, safe from overflow and underflow, with finite gradients at zero.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_features)
+        Rows.
+    p_norm : float
+        Order of the norm, at least 1, or inf.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        Norms.
+    """
+    largest = _nonzero_peak(x)
+    return torch.linalg.vector_norm(x / largest, ord=p_norm, dim=1) * largest[:, 0]
+
+
+def normalized(x: Tensor, p_norm: float) -> Tensor:
+    """Rows scaled to unit p-norm; zero rows stay zero, and every gradient is finite.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_features)
+        Rows.
+    p_norm : float
+        Order of the norm, at least 1, or inf.
+
+    Returns
+    -------
+    Tensor of shape (n, n_features)
+        Scaled rows.
+    """
+    # Scaling by a constant does not change the result, so the peak needs no gradient of its own.
+    moderate = x / _nonzero_peak(x)
+    length = torch.linalg.vector_norm(moderate, ord=p_norm, dim=1, keepdim=True)
+    return moderate / torch.where(length > 0, length, torch.ones_like(length))
+
+
+def paired_distance(x: Tensor, prototypes: Tensor, p_norm: float) -> Tensor:
+    """p-norm distance of each sample to its own prototype, computed directly.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_features)
+        Samples.
+    prototypes : Tensor of shape (n, n_features)
+        One prototype a sample.
+    p_norm : float
+        Order of the norm, at least 1, or inf.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        Distances.
+    """
+    # halves, so that the difference of two huge values of opposite sign stays finite
+    return 2 * norm(x / 2 - prototypes / 2, p_norm)
+
+
+def _nonzero_peak(x: Tensor) -> Tensor:
+    """Largest absolute value of each row, 1 for a zero row, without a gradient."""
+    largest = x.detach().abs().amax(dim=1, keepdim=True)
+    return torch.where(largest > 0, largest, torch.ones_like(largest))
+
+
+def check_p_norm(p_norm: float, name: str = "p_norm") -> float:
+    """The order of a norm as a float, checked.
+
+    Parameters
+    ----------
+    p_norm : float
+        At least 1, or inf.
+    name : str, default="p_norm"
+        What the caller calls it.
+
+    Returns
+    -------
+    float
+        The same number.
+
+    Raises
+    ------
+    ValueError
+        If it is below 1 or not a number.
+    """
+    if not p_norm >= 1:  # NaN fails this too
+        raise ValueError(f"{name} must be at least 1 (inf is allowed), got {p_norm!r}.")
+    return float(p_norm)

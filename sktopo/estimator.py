@@ -1,0 +1,554 @@
+"""The scikit-learn estimator: checks what it is given, builds, delegates, and publishes what was learned."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted
+from torch import Tensor
+
+from sktopo import maps
+from sktopo._fitted import FittedMap, open_query, open_source
+from sktopo._outputs import OUTPUTS
+from sktopo._sources import Source
+from sktopo._statistics import DataRange, Grid
+from sktopo._validation import (
+    PARAMETER_CONSTRAINTS,
+    CallbackSupportMixin,
+    check_initial_codebook,
+    check_samples,
+    check_supported,
+    fit_context,
+    make_generator,
+)
+from sktopo.distances import normalized
+from sktopo.initialization import automatic_shape, pca_codebook, principal_plane, random_codebook
+from sktopo.lattices import LATTICES, Lattice
+from sktopo.metrics import MeanOverSamples, distances_to_bmu, quantization_error
+from sktopo.neighborhoods import NEIGHBORHOODS
+from sktopo.nn import TopographicLayer
+from sktopo.schedules import annealing
+from sktopo.solvers import SOLVERS, Problem, State
+
+__all__ = ["TopographicMap"]
+
+
+class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
+    """Topographic map (self-organizing map): a grid of prototypes that keeps neighbors together.
+
+    A map is a lattice of units, each with a prototype in the space of the samples. Training makes the prototypes
+    follow the data while units that are close on the lattice stay close in that space, so that the lattice becomes a
+    picture of the data. One epoch assigns every sample to its best matching unit (BMU, the nearest prototype) and then
+    replaces all prototypes at once by neighborhood-weighted means,
+    ``w_j = sum_i a_i h(c_i, j) x_i / sum_i a_i h(c_i, j)``, with `c_i` the BMU of sample `x_i`, `a_i` its weight and
+    ``h`` the neighborhood, whose radius sigma shrinks from epoch to epoch.
+
+    Parameters
+    ----------
+    height, width : int or "auto", default=10
+        Sides of the map, in units. "auto" makes about ``5 sqrt(n_samples)`` units, with sides in the ratio of the data's
+        two leading standard deviations; a side that is given is kept.
+    lattice : {"rectangular", "hexagonal"}, default="rectangular"
+        Arrangement of the units.
+    periodic : bool, default=False
+        Whether opposite edges of the map are joined. A periodic hexagonal lattice needs an even height.
+    p_norm : float, default=2
+        Order of the distance between samples and prototypes, at least 1 or inf: for winners, `transform`, `score` and
+        metrics. The update of this solver stays the (neighborhood-weighted) mean for every order.
+    normalize : bool, default=False
+        Whether samples and prototypes are scaled to unit p-norm.
+    neighborhood : {"gaussian", "bubble", "epanechnikov"}, default="gaussian"
+        Function of the lattice distance; the Gaussian is ``exp(-d^2 / (2 sigma^2))``.
+    sigma_initial, sigma_final : float, optional
+        First and last radius of the neighborhood, in lattice units. None: a quarter of the longer side, and
+        ``max(0.5, 1.3 - 8 / sqrt(n_units))``. A smaller `sigma_final` follows the data more closely and folds more.
+    winner : {"nearest"}, default="nearest"
+        The unit that takes a sample in training.
+    temperature : float, default=0.0
+        Softness of the assignment; this version supports the hard assignment, 0.
+    output : {"coordinates", "activations", "distances"}, default="coordinates"
+        What `transform` returns: lattice coordinates of the BMU ``(n, 2)``, neighborhood activations around the BMU
+        ``(n, n_units)``, or distances to all prototypes ``(n, n_units)``.
+    init : {"pca", "random"} or array-like of shape (n_units, n_features), default="pca"
+        First codebook: spread over the plane of the two leading principal components, drawn from a normal distribution
+        with the data's mean and standard deviations, or given.
+    solver : {"auto", "batch"}, default="auto"
+        "batch" makes exact full passes: deterministic, and integer sample weights equal repeated rows. "auto" is
+        "batch" in this version.
+    max_iter : int, optional
+        Passes over the data; None makes 30.
+    tol : float, default=0.0
+        Training stops once sigma is constant and the prototypes move less than `tol` times the data's
+        root-mean-square spread in an epoch; 0 stops when nothing moves.
+    batch_size : int, optional
+        Rows in a chunk, at most 8192. It bounds memory and never changes the result.
+    learning_rate : float, default=0.01
+        Not used by the batch solver.
+    device : {"auto", "cpu", "cuda", "mps"} or torch.device, optional
+        Where the computation runs; None is the CPU, "auto" the accelerator if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Randomness of ``init="random"``. None draws fresh entropy and leaves NumPy's and torch's generators alone.
+
+    Attributes
+    ----------
+    codebook_ : ndarray of shape (n_units, n_features)
+        The prototypes; row ``row * width_ + column`` belongs to the unit at (row, column).
+    unit_coordinates_ : ndarray of shape (n_units, 2)
+        Lattice coordinates ``(row, column)``; neighboring units are at distance 1.
+    labels_ : ndarray of int64 of shape (n_samples,)
+        BMU of each training sample.
+    height_, width_ : int
+        Sides of the map.
+    sigma_ : float
+        Last radius used, also the one behind the activations.
+    quantization_error_ : float
+        Weighted mean distance of the training samples to their BMUs.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        Distortion of each epoch: the weighted mean over samples of ``sum_j h(c, j) |x - w_j|^2`` before the update.
+    n_iter_ : int
+        Passes over the data.
+    n_features_in_ : int
+        Width of the training samples.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Names of the features, where X had them.
+
+    See Also
+    --------
+    sktopo.nn.TopographicLayer : The same map as a differentiable torch layer.
+
+    References
+    ----------
+    T. Kohonen, "Essentials of the self-organizing map", Neural Networks 37, 2013.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sktopo import TopographicMap
+    >>> X, y = load_iris(return_X_y=True)
+    >>> som = TopographicMap(height=8, width=5)
+    >>> som.fit_transform(X).shape
+    (150, 2)
+    >>> som.predict(X[:3]).shape
+    (3,)
+    >>> som.u_matrix().shape
+    (8, 5)
+    """
+
+    _parameter_constraints = PARAMETER_CONSTRAINTS
+
+    def __init__(
+        self,
+        height: int | str = 10,
+        width: int | str = 10,
+        *,
+        lattice: str = "rectangular",
+        periodic: bool = False,
+        p_norm: float = 2,
+        normalize: bool = False,
+        neighborhood: str = "gaussian",
+        sigma_initial: float | None = None,
+        sigma_final: float | None = None,
+        winner: str = "nearest",
+        temperature: float = 0.0,
+        output: str = "coordinates",
+        init: str | ArrayLike = "pca",
+        solver: str = "auto",
+        max_iter: float | None = None,
+        tol: float = 0.0,
+        batch_size: int | None = None,
+        learning_rate: float = 0.01,
+        device: str | torch.device | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.height = height
+        self.width = width
+        self.lattice = lattice
+        self.periodic = periodic
+        self.p_norm = p_norm
+        self.normalize = normalize
+        self.neighborhood = neighborhood
+        self.sigma_initial = sigma_initial
+        self.sigma_final = sigma_final
+        self.winner = winner
+        self.temperature = temperature
+        self.output = output
+        self.init = init
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.device = device
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn the map.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples; float32 and float64 are kept, other numbers become float64.
+        y : object, default=None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights, not negative; a weight of k equals the row k times.
+
+        Returns
+        -------
+        self : TopographicMap
+            The fitted map.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X or the weights are not usable; the message names the cause.
+        """
+        check_supported(self)
+        samples, weight = check_samples(self, X, sample_weight, reset=True)
+        start = self._start(open_source(self, samples, weight, rows=self.batch_size))
+        watch = CallbackRun(self, X, y, lambda state: self._learned(start, state, samples.dtype))
+        state = SOLVERS[self.solver](start.problem, self.max_iter).run(start.source, start.codebook, watch)
+        for name, value in self._learned(start, state, samples.dtype).items():
+            setattr(self, name, value)
+        # chunks of the default size, so that batch_size does not even change a rounding error
+        self._label(open_source(self, samples, weight))
+        watch.end(state)
+        return self
+
+    def _start(self, source: Source) -> "Start":
+        """Everything a run begins with."""
+        grid = Grid(DataRange.of(source))
+        plane = principal_plane(source, grid) if "auto" in (self.height, self.width) or _is(self.init, "pca") else None
+        sides = [None if side == "auto" else int(side) for side in (self.height, self.width)]
+        kind = LATTICES[self.lattice]
+        if plane is not None:
+            multiple = kind.height_multiple if self.periodic else 1
+            sides = list(automatic_shape(grid.extent.total_weight, plane, *sides, height_multiple=multiple))
+        lattice = kind(*sides, bool(self.periodic))
+        if _is(self.init, "pca"):
+            codebook = pca_codebook(lattice, plane)
+        elif _is(self.init, "random"):
+            codebook = random_codebook(lattice.n_units, source, grid, make_generator(self.random_state))
+        else:
+            given = check_initial_codebook(self.init, lattice.n_units, source.n_features)
+            codebook = grid.to_frame(torch.from_numpy(given).to(grid.scale))
+        if self.normalize:
+            codebook = grid.to_frame(normalized(grid.from_frame(codebook), float(self.p_norm)))
+        problem = Problem(
+            lattice,
+            NEIGHBORHOODS[self.neighborhood],
+            float(self.p_norm),
+            bool(self.normalize),
+            annealing(lattice.height, lattice.width, self.sigma_initial, self.sigma_final),
+            self.tol,
+            grid,
+        )
+        return Start(source, problem, codebook)
+
+    def _learned(self, start: "Start", state: State, dtype: np.dtype[Any]) -> dict[str, Any]:
+        """Fitted attributes for a state of the run."""
+        lattice = start.problem.lattice
+        return {
+            "codebook_": start.problem.grid.from_frame(state.codebook).cpu().numpy().astype(dtype),
+            "unit_coordinates_": lattice.coordinates().numpy(),
+            "height_": lattice.height,
+            "width_": lattice.width,
+            "sigma_": state.sigma,
+            "loss_curve_": np.array(state.losses),
+            "n_iter_": state.n_epochs,
+        }
+
+    def _label(self, source: Source) -> None:
+        """One last search: `labels_` is what `predict` says, and `quantization_error_` belongs to it."""
+        search = FittedMap.of(self).search(source.dtype)
+        labels, parts = [], []
+        error = MeanOverSamples(lambda x: search.distance(x, labels[-1]))
+        for x, weight in source.chunks():
+            labels.append(search.bmu(x))
+            parts.append(error.update(x, weight))
+        self.labels_ = torch.cat(labels).cpu().numpy()
+        self.quantization_error_ = error.compute(parts)
+
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Map samples to what `output` says.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 2) or (n_samples, n_units)
+            Lattice coordinates of the BMU, activations ``h(BMU, unit; sigma_)``, or distances to all prototypes; in
+            the floating point type of X. A row's result never depends on the other rows.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
+        ValueError
+            If X is not usable; the message names the cause.
+        """
+        fitted, source = open_query(self, X)
+        return source.map_rows(OUTPUTS[self.output].transform(fitted, source.dtype)).numpy()
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Best matching unit of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of int64 of shape (n_samples,)
+            Unit numbers ``row * width_ + column``; ties go to the lowest.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
+        ValueError
+            If X is not usable; the message names the cause.
+        """
+        fitted, source = open_query(self, X)
+        return source.map_rows(fitted.search(source.dtype).bmu).numpy()
+
+    def fit_predict(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Learn the map and return the best matching unit of each training sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+        y : object, default=None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights.
+
+        Returns
+        -------
+        ndarray of int64 of shape (n_samples,)
+            `labels_`.
+        """
+        labels: NDArray[np.int64] = self.fit(X, y, sample_weight).labels_
+        return labels
+
+    def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
+        """Points in the space of the samples for what `transform` returned.
+
+        Coordinates are interpolated between the prototypes around them (bilinear on a rectangular lattice, barycentric
+        on a hexagonal one; clipped to a planar map, wrapped on a periodic one), activations give the weighted mean of
+        the prototypes, distances the nearest prototype.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, 2) or (n_samples, n_units)
+            Coordinates, activations or distances, as `output` says.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Points, in the floating point type of X.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
+        ValueError
+            If X is not what `transform` could return.
+        """
+        fitted, output = FittedMap.of(self), OUTPUTS[self.output]
+        values = check_array(X, dtype=[np.float64, np.float32])
+        columns = output.n_columns(fitted.lattice)
+        if values.shape[1] != columns:
+            raise ValueError(f"X has {values.shape[1]} columns; output={self.output!r} has {columns} on this map.")
+        return output.inverse(fitted, torch.from_numpy(np.array(values)).to(fitted.codebook.device)).cpu().numpy()
+
+    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """Minus the quantization error: higher is better, 0 is perfect.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+        y : object, default=None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the mean.
+
+        Returns
+        -------
+        float
+            Minus the (weighted) mean distance to the BMU.
+        """
+        return -quantization_error(self, X, sample_weight=sample_weight)
+
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Minus the distance of each sample to its BMU; low for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Not above 0.
+        """
+        fitted, source = open_query(self, X)
+        return -source.map_rows(distances_to_bmu(fitted, source.dtype)).numpy()
+
+    def to_layer(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> TopographicLayer:
+        """A torch layer that holds a copy of the codebook.
+
+        Parameters
+        ----------
+        device : torch.device or str, optional
+            Where the layer lives; None is the CPU.
+        dtype : torch.dtype, optional
+            Type of its parameters; None keeps the codebook's.
+
+        Returns
+        -------
+        TopographicLayer
+            With this map's geometry, norm and neighborhood, and ``lattice_p_norm=2``.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn.datasets import load_iris
+        >>> from sktopo import TopographicMap
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> som = TopographicMap(5, 5).fit(X)
+        >>> bmu = som.to_layer().bmu(torch.from_numpy(X))
+        >>> bool((bmu.numpy() == som.labels_).all())
+        True
+        """
+        check_is_fitted(self)
+        codebook = torch.from_numpy(np.array(self.codebook_))
+        layer = TopographicLayer(
+            codebook.shape[1],
+            self.height_,
+            self.width_,
+            self.p_norm,
+            normalize=bool(self.normalize),
+            lattice=self.lattice,
+            periodic=bool(self.periodic),
+            neighborhood=self.neighborhood,
+            winner=self.winner,
+            lattice_p_norm=2,
+            device=device,
+            dtype=codebook.dtype if dtype is None else dtype,
+            generator=torch.Generator(),
+        )
+        with torch.no_grad():
+            layer.codebook.copy_(codebook)
+        return layer
+
+    def u_matrix(self) -> NDArray[Any]:
+        """Mean distance of each prototype to the adjacent ones: high ridges separate clusters.
+
+        Returns
+        -------
+        ndarray of shape (height_, width_)
+            Distances in the units of the data, not rescaled (8 neighbors on a rectangular lattice, 6 on a hexagonal
+            one).
+        """
+        fitted = FittedMap.of(self)
+        return maps.u_matrix(fitted.codebook, fitted.lattice, fitted.p_norm).cpu().numpy()
+
+    def component_planes(self) -> NDArray[Any]:
+        """Each feature of the codebook over the map.
+
+        Returns
+        -------
+        ndarray of shape (n_features, height_, width_)
+            One plane a feature, in the units of the data.
+        """
+        fitted = FittedMap.of(self)
+        return maps.component_planes(fitted.codebook, fitted.lattice).cpu().numpy()
+
+    def hit_histogram(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Number of samples per best matching unit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights; None counts every sample once.
+
+        Returns
+        -------
+        ndarray of shape (height_, width_)
+            Sums of weights.
+        """
+        fitted, source = open_query(self, X, sample_weight)
+        search = fitted.search(source.dtype)
+        hits = source.reduce(lambda x, weight: maps.hit_histogram(search.bmu(x), weight, fitted.lattice))
+        return hits.cpu().numpy()
+
+    @property
+    def _n_features_out(self) -> int:
+        """Width of `transform`'s result, for the names of its features."""
+        return OUTPUTS[self.output].n_columns(FittedMap.of(self).lattice)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class Start(NamedTuple):
+    """What a run begins with."""
+
+    source: Source
+    problem: Problem
+    codebook: Tensor
+
+
+class CallbackRun:
+    """Tells scikit-learn's callbacks how a run gets on: one task for the fit, one for each epoch."""
+
+    def __init__(
+        self, estimator: TopographicMap, X: Any, y: Any, learned: Callable[[State], dict[str, Any]]
+    ) -> None:
+        self._arguments = {"estimator": estimator, "X": X, "y": y}
+        self._learned = learned
+
+    def begin(self, n_epochs: int) -> None:
+        """The fit starts."""
+        self._fit = self._arguments["estimator"]._init_callback_context(max_subtasks=n_epochs)
+        self._fit.call_on_fit_task_begin(**self._arguments)
+
+    def begin_epoch(self) -> None:
+        """An epoch starts."""
+        self._epoch = self._fit.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(**self._arguments)
+
+    def end_epoch(self, state: State) -> bool:
+        """An epoch has ended; True if a callback asks to stop."""
+        return bool(
+            self._epoch.call_on_fit_task_end(
+                **self._arguments, reconstruction_attributes=lambda: self._learned(state)
+            )
+        )
+
+    def end(self, state: State) -> None:
+        """The fit has ended."""
+        self._fit.call_on_fit_task_end(**self._arguments, reconstruction_attributes=lambda: self._learned(state))
+
+
+def _is(init: Any, name: str) -> bool:
+    """Whether `init` is this string (an array would compare element by element)."""
+    return isinstance(init, str) and init == name

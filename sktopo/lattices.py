@@ -1,0 +1,312 @@
+"""Where the units of a map sit.
+
+A lattice numbers its units row by row (``unit = row * width + column``) and gives each a coordinate ``(row, column)``
+in lattice units, so that neighboring units are at distance 1. Everything that depends on the arrangement is asked of
+the lattice: coordinates, distances (the shorter way round where it is periodic), adjacency and interpolation.
+A new lattice is a subclass with its row spacing, the shift of its odd rows and its cells; nothing else changes.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+# Coordinates of a hexagonal lattice are irrational, so "at distance 1" needs a little room.
+ADJACENCY_TOLERANCE = 1e-6
+
+
+def wrapped(difference: Tensor, period: float | None) -> Tensor:
+    """Length of a coordinate difference along one axis, the shorter way round if the axis is periodic.
+
+    Parameters
+    ----------
+    difference : Tensor
+        Differences of coordinates, in lattice units; any shape.
+    period : float or None
+        Length of the axis, None where it has ends.
+
+    Returns
+    -------
+    Tensor
+        Absolute differences, of the same shape.
+    """
+    length = difference.abs()
+    return length if period is None else torch.minimum(length, period - length)
+
+
+@dataclass(frozen=True)
+class Lattice(ABC):
+    """An arrangement of ``height x width`` units.
+
+    Parameters
+    ----------
+    height, width : int
+        Number of rows and of columns.
+    periodic : bool, default=False
+        Whether opposite edges are joined (a torus).
+    """
+
+    height: int
+    width: int
+    periodic: bool = False
+
+    row_spacing: ClassVar[float]
+    odd_row_shift: ClassVar[float]
+    # neighbors -> the p-norm whose unit ball holds exactly these neighbors
+    adjacency_norms: ClassVar[Mapping[int, float]]
+    default_neighbors: ClassVar[int]
+    # whether the layer's lattice distance takes the order of its sample distance unless told otherwise
+    follows_p_norm: ClassVar[bool]
+    # a periodic lattice needs a height that is a multiple of this
+    height_multiple: ClassVar[int] = 1
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return self.height * self.width
+
+    @property
+    def periods(self) -> tuple[float | None, float | None]:
+        """Length of each axis in lattice units, None where it has ends."""
+        return (self.height * self.row_spacing, float(self.width)) if self.periodic else (None, None)
+
+    def row_groups(self) -> list[tuple[slice, float]]:
+        """Rows that share one column shift: a slice over rows, and the shift in lattice units.
+
+        Returns
+        -------
+        list of (slice, float)
+            One entry a group; together they cover every row once.
+        """
+        if self.odd_row_shift == 0:
+            return [(slice(None), 0.0)]
+        return [(slice(0, None, 2), 0.0), (slice(1, None, 2), self.odd_row_shift)][: self.height]
+
+    def row_positions(self) -> Tensor:
+        """Position of each row along the first axis.
+
+        Returns
+        -------
+        Tensor of shape (height,)
+            In lattice units, float64.
+        """
+        return torch.arange(self.height, dtype=torch.float64) * self.row_spacing
+
+    def column_positions(self) -> Tensor:
+        """Position of each column of an even row along the second axis.
+
+        Returns
+        -------
+        Tensor of shape (width,)
+            In lattice units, float64.
+        """
+        return torch.arange(self.width, dtype=torch.float64)
+
+    def coordinates(self) -> Tensor:
+        """Coordinates of all units.
+
+        Returns
+        -------
+        Tensor of shape (n_units, 2)
+            ``(row, column)`` in lattice units, float64.
+        """
+        columns = self.column_positions().repeat(self.height, 1)
+        for rows, shift in self.row_groups():
+            columns[rows] += shift
+        rows = self.row_positions()[:, None].expand(-1, self.width)
+        return torch.stack([rows, columns], dim=-1).reshape(-1, 2)
+
+    def sqdist(self, first: Tensor, second: Tensor, p_norm: float = 2.0) -> Tensor:
+        """Squared p-norm lattice distance between coordinates, over broadcast leading axes.
+
+        Parameters
+        ----------
+        first, second : Tensor of shape (..., 2)
+            Coordinates in lattice units.
+        p_norm : float, default=2.0
+            Order of the norm, at least 1, or inf.
+
+        Returns
+        -------
+        Tensor of shape (...)
+            Squared distances.
+        """
+        row_period, column_period = self.periods
+        rows = wrapped(first[..., 0] - second[..., 0], row_period)
+        columns = wrapped(first[..., 1] - second[..., 1], column_period)
+        if p_norm == 2:
+            return rows.square() + columns.square()
+        if math.isinf(p_norm):
+            return torch.maximum(rows, columns).square()
+        return (rows**p_norm + columns**p_norm) ** (2 / p_norm)
+
+    def adjacent(self, first: Tensor, second: Tensor, neighbors: int | None = None) -> Tensor:
+        """Whether two units are neighbors on the lattice (no unit is its own neighbor).
+
+        Parameters
+        ----------
+        first, second : Tensor of int64
+            Unit numbers; the shapes broadcast.
+        neighbors : int, optional
+            How many neighbors an inner unit has: 8 or 4 on a rectangular lattice, 6 on a hexagonal one.
+
+        Returns
+        -------
+        Tensor of bool
+            One answer a pair.
+
+        Raises
+        ------
+        ValueError
+            If this lattice has no such neighborhood.
+        """
+        neighbors = self.default_neighbors if neighbors is None else neighbors
+        if neighbors not in self.adjacency_norms:
+            known = " or ".join(map(str, self.adjacency_norms))
+            raise ValueError(f"neighbors={neighbors!r} is not defined on this lattice; use {known}, or None.")
+        coordinates = self.coordinates().to(first.device)
+        sqdist = self.sqdist(coordinates[first], coordinates[second], self.adjacency_norms[neighbors])
+        return (sqdist <= 1 + ADJACENCY_TOLERANCE) & (first != second)
+
+    def edges(self, neighbors: int | None = None) -> Tensor:
+        """All pairs of adjacent units, each pair once.
+
+        Parameters
+        ----------
+        neighbors : int, optional
+            As in `adjacent`.
+
+        Returns
+        -------
+        Tensor of shape (n_edges, 2)
+            Unit numbers, the lower one first, in ascending order.
+        """
+        units = torch.arange(self.n_units)
+        row, column = units // self.width, units % self.width
+        pairs = []
+        for row_step in (0, 1):
+            for column_step in (-1, 0, 1):
+                to_row, to_column = row + row_step, column + column_step
+                inside = (to_row < self.height) & (to_column >= 0) & (to_column < self.width)
+                target = (to_row % self.height) * self.width + to_column % self.width
+                pair = torch.stack([torch.minimum(units, target), torch.maximum(units, target)], dim=1)
+                pairs.append(pair if self.periodic else pair[inside])
+        candidates = torch.unique(torch.cat(pairs), dim=0)
+        return candidates[self.adjacent(candidates[:, 0], candidates[:, 1], neighbors)]
+
+    def interpolate(self, coordinates: Tensor) -> tuple[Tensor, Tensor]:
+        """Units around each coordinate, and the weights that interpolate linearly between them.
+
+        Parameters
+        ----------
+        coordinates : Tensor of shape (n, 2)
+            In lattice units. Wrapped on a periodic lattice, clipped to the map on a planar one.
+
+        Returns
+        -------
+        units : Tensor of shape (n, n_corners)
+            Unit numbers.
+        weights : Tensor of shape (n, n_corners)
+            Not negative; each row sums to 1.
+        """
+        position = coordinates[:, 0] / self.row_spacing
+        if not self.periodic:
+            position = position.clamp(0, self.height - 1)
+        row = position.floor()
+        return self._cell(row.long(), position - row, self._clipped_column(coordinates[:, 1]))
+
+    @abstractmethod
+    def _cell(self, row: Tensor, fraction: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+        """Corners and weights for points `fraction` of the way from `row` to the next, at coordinate `column`."""
+
+    def _clipped_column(self, column: Tensor) -> Tensor:
+        """A column coordinate moved onto the map, where the map has an edge."""
+        return column if self.periodic else column.clamp(0, self.width - 1 + self.odd_row_shift)
+
+    def _unit(self, row: Tensor, column: Tensor) -> Tensor:
+        """Unit at a row and column that may lie outside: wrapped if periodic, else the nearest inside."""
+        if self.periodic:
+            return (row % self.height) * self.width + column % self.width
+        return row.clamp(0, self.height - 1) * self.width + column.clamp(0, self.width - 1)
+
+
+@dataclass(frozen=True)
+class RectangularLattice(Lattice):
+    """Units on a square grid; 8 neighbors (a king's moves), or 4 on request.
+
+    Parameters
+    ----------
+    height, width : int
+        Number of rows and of columns.
+    periodic : bool, default=False
+        Whether opposite edges are joined.
+    """
+
+    row_spacing: ClassVar[float] = 1.0
+    odd_row_shift: ClassVar[float] = 0.0
+    adjacency_norms: ClassVar[Mapping[int, float]] = {8: math.inf, 4: 1.0}
+    default_neighbors: ClassVar[int] = 8
+    follows_p_norm: ClassVar[bool] = True
+
+    def _cell(self, row: Tensor, fraction: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+        left = column.floor()
+        across = column - left
+        left = left.long()
+        units = [self._unit(row + up, left + right) for up in (0, 1) for right in (0, 1)]
+        down, back = 1 - fraction, 1 - across
+        weights = [down * back, down * across, fraction * back, fraction * across]
+        return torch.stack(units, dim=1), torch.stack(weights, dim=1)
+
+
+@dataclass(frozen=True)
+class HexagonalLattice(Lattice):
+    """Units on a triangular grid with hexagonal cells: odd rows sit half a unit to the right; 6 neighbors.
+
+    Parameters
+    ----------
+    height, width : int
+        Number of rows and of columns.
+    periodic : bool, default=False
+        Whether opposite edges are joined; needs an even height, or the shifted rows would not meet.
+
+    Raises
+    ------
+    ValueError
+        If the lattice is periodic and its height is odd.
+    """
+
+    row_spacing: ClassVar[float] = math.sqrt(3) / 2
+    odd_row_shift: ClassVar[float] = 0.5
+    adjacency_norms: ClassVar[Mapping[int, float]] = {6: 2.0}
+    default_neighbors: ClassVar[int] = 6
+    follows_p_norm: ClassVar[bool] = False
+    height_multiple: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        if self.periodic and self.height % self.height_multiple:
+            raise ValueError(
+                f"A periodic hexagonal lattice needs an even height, got height={self.height}; "
+                f"use {self.height + 1}, or periodic=False."
+            )
+
+    def _cell(self, row: Tensor, fraction: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+        # Between two rows the plane is cut into triangles. Measured from the lower row, its units stand at the
+        # integers and those of the row above at k + 1/2: west, middle and east of the cell [left, left + 1].
+        odd = row % 2
+        place = column - self.odd_row_shift * odd.to(column.dtype)
+        left = place.floor()
+        across, half = place - left, fraction / 2
+        left = left.long()
+        to_west, to_east = (half - across).clamp(min=0), (half - (1 - across)).clamp(min=0)
+        to_left = torch.minimum(1 - fraction, 1 - across - half).clamp(min=0)
+        weights = [to_left, 1 - fraction - to_left, to_west, fraction - to_west - to_east, to_east]
+        lower = [self._unit(row, left + step) for step in (0, 1)]
+        upper = [self._unit(row + 1, left + odd + step) for step in (-1, 0, 1)]
+        return torch.stack(lower + upper, dim=1), torch.stack(weights, dim=1)
+
+
+LATTICES: dict[str, type[Lattice]] = {"rectangular": RectangularLattice, "hexagonal": HexagonalLattice}

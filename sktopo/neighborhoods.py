@@ -1,0 +1,120 @@
+"""How strongly a unit follows the winner: ``h(lattice_distance, sigma)``, 1 at distance 0.
+
+A neighborhood is a function of the squared lattice distance. It also says what the smoothing may exploit: whether it
+is a product over the axes (the Gaussian) or vanishes beyond a radius (the others).
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+
+class Neighborhood(ABC):
+    """A neighborhood function of the squared lattice distance."""
+
+    separates: ClassVar[bool]
+
+    @abstractmethod
+    def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
+        """``h`` at each squared lattice distance."""
+
+    @abstractmethod
+    def support(self, sigma: float) -> float:
+        """Lattice distance beyond which ``h`` is 0.
+
+        Parameters
+        ----------
+        sigma : float
+            Radius in lattice units.
+
+        Returns
+        -------
+        float
+            A distance in lattice units, or inf.
+        """
+
+
+class Gaussian(Neighborhood):
+    """``h = exp(-d^2 / (2 sigma^2))``."""
+
+    separates = True
+
+    def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
+        """``h`` at each squared lattice distance."""
+        return torch.exp(lattice_sqdist * (-0.5 / sigma**2))
+
+    def support(self, sigma: float) -> float:  # noqa: ARG002
+        """Unbounded.
+
+        Parameters
+        ----------
+        sigma : float
+            Standard deviation in lattice units.
+
+        Returns
+        -------
+        float
+            Infinity.
+        """
+        return math.inf
+
+
+class Bubble(Neighborhood):
+    """``h = 1`` up to distance sigma, 0 beyond."""
+
+    separates = False
+
+    def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
+        """``h`` at each squared lattice distance."""
+        # hexagonal coordinates are irrational: a neighbor must not fall out of sigma = 1 by a rounding error
+        return (lattice_sqdist <= sigma**2 + 1e-3 * sigma).to(lattice_sqdist.dtype)
+
+    def support(self, sigma: float) -> float:
+        """Just over sigma, by the tolerance of the comparison.
+
+        Parameters
+        ----------
+        sigma : float
+            Radius in lattice units.
+
+        Returns
+        -------
+        float
+            A distance in lattice units.
+        """
+        return math.sqrt(sigma**2 + 1e-3 * sigma)
+
+
+class Epanechnikov(Neighborhood):
+    """``h = max(0, 1 - d^2 / sigma^2)``."""
+
+    separates = False
+
+    def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
+        """``h`` at each squared lattice distance."""
+        return (1 - lattice_sqdist / sigma**2).clamp(min=0)
+
+    def support(self, sigma: float) -> float:
+        """Exactly sigma.
+
+        Parameters
+        ----------
+        sigma : float
+            Radius in lattice units.
+
+        Returns
+        -------
+        float
+            A distance in lattice units.
+        """
+        return sigma
+
+
+NEIGHBORHOODS: dict[str, Neighborhood] = {
+    "gaussian": Gaussian(),
+    "bubble": Bubble(),
+    "epanechnikov": Epanechnikov(),
+}

@@ -1,0 +1,381 @@
+"""The topographic map as a differentiable PyTorch layer.
+
+The best matching unit is found by argmin, which has no derivative and needs none: it is constant almost everywhere, and
+the gradient of the neighborhood-weighted squared distances with the winner held fixed is exactly Kohonen's rule
+(T. Kohonen, "Self-Organizing Maps", Springer, 2001; docs/architecture.md walks through it).
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sktopo.distances import check_p_norm, masked_sqdist, normalized, sqdist
+from sktopo.lattices import LATTICES
+from sktopo.neighborhoods import NEIGHBORHOODS
+
+__all__ = ["LayerOutput", "TopographicLayer"]
+
+SUPPORTED_WINNERS = ("nearest",)
+
+
+class LayerOutput(NamedTuple):
+    """What a forward pass of `TopographicLayer` returns.
+
+    Parameters
+    ----------
+    lattice_sqdist : Tensor of shape (n, n_units)
+        Squared distance, on the lattice, from each sample's best matching unit to every unit.
+    sqdist : Tensor of shape (n, n_units)
+        Squared p-norm distance of each sample to every prototype.
+    """
+
+    lattice_sqdist: Tensor
+    sqdist: Tensor
+
+
+class TopographicLayer(nn.Module):
+    """A map of ``height x width`` units in a latent space, to be trained with any torch optimizer.
+
+    The loss is the mean over samples of ``sum_j h(bmu, j; sigma) |z - w_j|_p^2`` with a neighborhood `h` on the lattice.
+    For p = 2 its gradients are ``dL/dw_j = -(2/N) sum_i h_{c_i j} (z_i - w_j)``, Kohonen's rule, and
+    ``dL/dz_i = (2/N) sum_j h_{c_i j} (z_i - w_j)``, which pulls an encoder toward the smoothed codebook.
+
+    Parameters
+    ----------
+    latent_dim : int, default=128
+        Width of the samples.
+    height, width : int, default=20
+        Sides of the map, in units.
+    p_norm : float, default=2
+        Order of the distance between samples and prototypes: at least 1, or inf.
+    normalize : bool, default=True
+        Whether samples and prototypes are scaled to unit p-norm first (zero vectors stay zero).
+    lattice : {"rectangular", "hexagonal"}, default="rectangular"
+        Arrangement of the units.
+    periodic : bool, default=False
+        Whether opposite edges are joined. A periodic hexagonal lattice needs an even height.
+    neighborhood : {"gaussian", "bubble", "epanechnikov"}, default="gaussian"
+        Function of the lattice distance; the Gaussian is ``exp(-d^2 / (2 sigma^2))``.
+    winner : {"nearest"}, default="nearest"
+        Which unit takes a sample in the loss and in the activations: the nearest prototype.
+    lattice_p_norm : float, optional
+        Order of the lattice distance. None means `p_norm` on a rectangular lattice and 2 on a hexagonal one.
+    device : torch.device or str, optional
+        Where the parameters are made.
+    dtype : torch.dtype, optional
+        Type of the parameters.
+    generator : torch.Generator, optional
+        Draws the first codebook; without one torch's global generator does, as for torch's own layers.
+
+    Attributes
+    ----------
+    codebook : Parameter of shape (height * width, latent_dim)
+        The prototypes, drawn from ``N(0, 1 / latent_dim)``. The only parameter, and all of the state dict.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not one of those named above.
+
+    References
+    ----------
+    T. Kohonen, "Self-Organizing Maps", 3rd ed., Springer, 2001.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sktopo.nn import TopographicLayer
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> z = torch.randn(256, 3, generator=generator)
+    >>> layer = TopographicLayer(3, height=6, width=6, generator=generator)
+    >>> optimizer = torch.optim.SGD(layer.parameters(), lr=1.0, momentum=0.9)
+    >>> losses = []
+    >>> for _ in range(20):
+    ...     optimizer.zero_grad()
+    ...     loss = layer.loss(z, sigma=1.5)
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     losses.append(loss.item())
+    >>> losses[-1] < 0.8 * losses[0]
+    True
+    """
+
+    coordinates_of_units: Tensor
+
+    def __init__(
+        self,
+        latent_dim: int = 128,
+        height: int = 20,
+        width: int = 20,
+        p_norm: float = 2,
+        *,
+        normalize: bool = True,
+        lattice: str = "rectangular",
+        periodic: bool = False,
+        neighborhood: str = "gaussian",
+        winner: str = "nearest",
+        lattice_p_norm: float | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("latent_dim", latent_dim), ("height", height), ("width", width)):
+            _check_positive_integer(name, value)
+        _check_option("lattice", lattice, tuple(LATTICES))
+        _check_option("neighborhood", neighborhood, tuple(NEIGHBORHOODS))
+        _check_option("winner", winner, SUPPORTED_WINNERS)
+        self.latent_dim = latent_dim
+        self.p_norm = check_p_norm(p_norm)
+        self.normalize = normalize
+        self.winner = winner
+        self.neighborhood = NEIGHBORHOODS[neighborhood]
+        self.lattice = LATTICES[lattice](height, width, periodic)
+        self.lattice_p_norm = self._lattice_norm(lattice_p_norm)
+        codebook = torch.empty(height * width, latent_dim, device=device, dtype=dtype)
+        self.codebook = nn.Parameter(codebook)
+        coordinates = self.lattice.coordinates().to(codebook)
+        self.register_buffer("coordinates_of_units", coordinates, persistent=False)
+        self.reset_parameters(generator)
+
+    def _lattice_norm(self, lattice_p_norm: float | None) -> float:
+        if lattice_p_norm is not None:
+            return check_p_norm(lattice_p_norm, "lattice_p_norm")
+        return self.p_norm if self.lattice.follows_p_norm else 2.0
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw a new codebook from ``N(0, 1 / latent_dim)``.
+
+        Parameters
+        ----------
+        generator : torch.Generator, optional
+            Source of randomness; torch's global generator without one.
+        """
+        like = self.codebook
+        place = like.device if generator is None else generator.device
+        with torch.no_grad():
+            noise = torch.randn(like.shape, generator=generator, device=place, dtype=like.dtype)
+            like.copy_(noise / math.sqrt(self.latent_dim))
+
+    def forward(self, z: Tensor) -> LayerOutput:
+        """Distances on the map and in the latent space.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, latent_dim)
+            Samples.
+
+        Returns
+        -------
+        LayerOutput
+            ``lattice_sqdist`` and ``sqdist``, both ``(n, n_units)``.
+
+        Raises
+        ------
+        ValueError
+            If `z` has another shape.
+        """
+        distance = self._sqdist(z)
+        return LayerOutput(self._lattice_sqdist(distance.argmin(dim=1)), distance)
+
+    def loss(
+        self,
+        z: Tensor,
+        sigma: float,
+        temperature: float = 0.0,
+        *,
+        sample_weight: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Mean over samples of ``sum_j h(bmu, j; sigma) |z - w_j|_p^2``.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, latent_dim)
+            Samples.
+        sigma : float
+            Radius of the neighborhood, in lattice units, above 0.
+        temperature : float, default=0.0
+            Softness of the assignment; only 0 goes with ``winner="nearest"``.
+        sample_weight : Tensor of shape (n,), optional
+            Weights of the mean.
+        mask : Tensor of bool of shape (n, latent_dim), optional
+            True where a feature was observed; distances run over the observed features.
+
+        Returns
+        -------
+        Tensor
+            A scalar, differentiable in `z` and the codebook.
+
+        Raises
+        ------
+        ValueError
+            If `sigma`, `temperature` or a shape is not as above.
+        """
+        _check_sigma(sigma)
+        self._check_temperature(temperature)
+        distance = self._sqdist(z, mask)
+        h = self.neighborhood(self._lattice_sqdist(distance.argmin(dim=1)), sigma)
+        energy = (h * distance).sum(dim=1)
+        if sample_weight is None:
+            return energy.mean()
+        return (energy * sample_weight).sum() / sample_weight.sum()
+
+    def bmu(self, z: Tensor) -> Tensor:
+        """Best matching units: the nearest prototypes, ties to the lower number.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, latent_dim)
+            Samples.
+
+        Returns
+        -------
+        Tensor of int64 of shape (n,)
+            Unit numbers ``row * width + column``.
+
+        Raises
+        ------
+        ValueError
+            If `z` has another shape.
+        """
+        with torch.no_grad():
+            return self._sqdist(z).argmin(dim=1)
+
+    def coordinates(self, z: Tensor, sigma: float | None = None, temperature: float = 0.0) -> Tensor:
+        """Lattice coordinates of the best matching units.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, latent_dim)
+            Samples.
+        sigma : float, optional
+            Radius of the neighborhood; a hard assignment does not need it.
+        temperature : float, default=0.0
+            Softness of the assignment; only 0 goes with ``winner="nearest"``.
+
+        Returns
+        -------
+        Tensor of shape (n, 2)
+            ``(row, column)`` in lattice units.
+
+        Raises
+        ------
+        ValueError
+            If `sigma`, `temperature` or a shape is not as above.
+        """
+        if sigma is not None:
+            _check_sigma(sigma)
+        self._check_temperature(temperature)
+        return self.coordinates_of_units[self.bmu(z)]
+
+    def activations(self, z: Tensor, sigma: float, temperature: float = 0.0) -> Tensor:
+        """How strongly each unit answers: ``h(bmu, unit; sigma)``.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, latent_dim)
+            Samples.
+        sigma : float
+            Radius of the neighborhood, in lattice units, above 0.
+        temperature : float, default=0.0
+            Softness of the assignment; only 0 goes with ``winner="nearest"``.
+
+        Returns
+        -------
+        Tensor of shape (n, n_units)
+            Activations, 1 at the best matching unit.
+
+        Raises
+        ------
+        ValueError
+            If `sigma`, `temperature` or a shape is not as above.
+        """
+        _check_sigma(sigma)
+        self._check_temperature(temperature)
+        return self.neighborhood(self._lattice_sqdist(self.bmu(z)), sigma)
+
+    def quantize(self, z: Tensor, straight_through: bool = True) -> Tensor:
+        """Each sample's nearest prototype (of unit p-norm if the layer normalizes).
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, latent_dim)
+            Samples.
+        straight_through : bool, default=True
+            Whether the gradient passes to `z` as if nothing had been done (for a decoder behind the layer);
+            otherwise it goes to the codebook.
+
+        Returns
+        -------
+        Tensor of shape (n, latent_dim)
+            Prototypes.
+
+        Raises
+        ------
+        ValueError
+            If `z` has another shape.
+        """
+        codebook = normalized(self.codebook, self.p_norm) if self.normalize else self.codebook
+        nearest = codebook[self.bmu(z)]
+        return z + (nearest - z).detach() if straight_through else nearest
+
+    def extra_repr(self) -> str:
+        """Arguments shown by ``repr``.
+
+        Returns
+        -------
+        str
+            One line.
+        """
+        return (
+            f"latent_dim={self.latent_dim}, p_norm={self.p_norm:g}, normalize={self.normalize}, "
+            f"lattice={self.lattice}, neighborhood={type(self.neighborhood).__name__}, winner={self.winner!r}"
+        )
+
+    def _inputs(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Samples and prototypes as they are compared."""
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise ValueError(f"z must have shape (n, {self.latent_dim}), got {tuple(z.shape)}.")
+        if not self.normalize:
+            return z, self.codebook
+        return normalized(z, self.p_norm), normalized(self.codebook, self.p_norm)
+
+    def _sqdist(self, z: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            return sqdist(*self._inputs(z), self.p_norm)
+        if mask.shape != z.shape or mask.dtype != torch.bool:
+            raise ValueError(
+                f"mask must be a bool tensor of z's shape {tuple(z.shape)}, got {mask.dtype} of {tuple(mask.shape)}."
+            )
+        return masked_sqdist(z, mask, self.codebook, self.p_norm, normalize=self.normalize)
+
+    def _lattice_sqdist(self, bmu: Tensor) -> Tensor:
+        units = self.coordinates_of_units
+        return self.lattice.sqdist(units[bmu][:, None], units, self.lattice_p_norm)
+
+    def _check_temperature(self, temperature: float) -> None:
+        if not temperature >= 0:
+            raise ValueError(f"temperature must be at least 0, got {temperature!r}.")
+        if temperature > 0:
+            raise ValueError(
+                f"temperature={temperature!r} needs winner='local': with winner={self.winner!r} there is no energy "
+                "whose soft assignment it could be. Use temperature=0."
+            )
+
+
+def _check_positive_integer(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")
+
+
+def _check_option(name: str, value: str, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}.")
+
+
+def _check_sigma(sigma: float) -> None:
+    if not 0 < sigma < math.inf:
+        raise ValueError(f"sigma must be a finite number above 0, got {sigma!r}.")

@@ -1,0 +1,83 @@
+"""A value as a function of progress in [0, 1]."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ExponentialSchedule:
+    """From `initial` to `final` by equal factors, then constant for the last part of the run.
+
+    ``value(t) = initial * (final / initial) ** min(1, t / (1 - hold))``
+
+    Parameters
+    ----------
+    initial, final : float
+        Values at progress 0 and 1; both above 0.
+    hold : float, default=0.2
+        Share of the run, at its end, that stays at `final`.
+    """
+
+    initial: float
+    final: float
+    hold: float = 0.2
+
+    def __call__(self, progress: float) -> float:
+        """Value at a progress in [0, 1]."""
+        annealed = min(1.0, progress / (1 - self.hold))
+        return self.final if annealed == 1 else self.initial * (self.final / self.initial) ** annealed
+
+    def is_constant(self, progress: float) -> bool:
+        """Whether the value stays the same from here to the end.
+
+        Parameters
+        ----------
+        progress : float
+            In [0, 1].
+
+        Returns
+        -------
+        bool
+            True once `final` is reached.
+        """
+        return self(progress) == self.final
+
+
+def default_sigma_final(height: int, width: int) -> float:
+    """The radius at which a map of this size is about as well ordered as it is accurate.
+
+    Larger maps need a wider neighborhood, or they fold: ``max(0.5, 1.3 - 8 / sqrt(height * width))``.
+
+    Parameters
+    ----------
+    height, width : int
+        Sides of the map, in units.
+
+    Returns
+    -------
+    float
+        Radius in lattice units: 0.5 at 10 x 10, 1.03 at 30 x 30, 1.2 at 80 x 80.
+    """
+    return max(0.5, 1.3 - 8 / (height * width) ** 0.5)
+
+
+def annealing(height: int, width: int, initial: float | None, final: float | None) -> ExponentialSchedule:
+    """The schedule of sigma for a map, with defaults for what is None.
+
+    Parameters
+    ----------
+    height, width : int
+        Sides of the map, in units.
+    initial : float or None
+        First radius; None is a quarter of the longer side, at least `final`.
+    final : float or None
+        Last radius; None is `default_sigma_final`, at most `initial`.
+
+    Returns
+    -------
+    ExponentialSchedule
+        Sigma as a function of progress.
+    """
+    if final is None:
+        final = default_sigma_final(height, width)
+        final = final if initial is None else min(initial, final)
+    return ExponentialSchedule(max(max(height, width) / 4, final) if initial is None else initial, final)

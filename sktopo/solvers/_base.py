@@ -1,0 +1,96 @@
+"""The training loop, written once.
+
+A solver supplies a step that turns a state into the next one; the loop anneals sigma, asks the callbacks, and stops
+when the codebook rests. Codebooks of a run are kept in the frame of the grid, where all values are moderate.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from sktopo._sources import Source
+from sktopo._statistics import Grid
+from sktopo.lattices import Lattice
+from sktopo.neighborhoods import Neighborhood
+from sktopo.schedules import ExponentialSchedule
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be learned, and how: everything that does not change during a run."""
+
+    lattice: Lattice
+    neighborhood: Neighborhood
+    p_norm: float
+    normalize: bool
+    sigma: ExponentialSchedule
+    tol: float
+    grid: Grid
+
+
+class State(NamedTuple):
+    """What changes during a run."""
+
+    codebook: Tensor  # (n_units, n_features), in the grid's frame
+    sigma: float
+    losses: tuple[float, ...] = ()
+    movement: float = float("inf")  # root mean square move of a prototype in the last epoch, over the data's spread
+
+    @property
+    def n_epochs(self) -> int:
+        """Passes made."""
+        return len(self.losses)
+
+
+class Run(Protocol):
+    """Who watches a run."""
+
+    def begin(self, n_epochs: int) -> None:
+        """The run starts and will take at most so many epochs."""
+
+    def begin_epoch(self) -> None:
+        """An epoch starts."""
+
+    def end_epoch(self, state: State) -> bool:
+        """An epoch has ended; True asks the run to stop."""
+
+
+class Solver(ABC):
+    """The loop around a step.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to learn.
+    max_iter : float or None
+        Passes over the data; None takes the solver's own number.
+    """
+
+    def __init__(self, problem: Problem, max_iter: float | None) -> None:
+        self.problem = problem
+        self.n_epochs = self.default_epochs() if max_iter is None else int(max_iter)
+
+    @abstractmethod
+    def default_epochs(self) -> int:
+        """Passes over the data unless the user says otherwise."""
+
+    @abstractmethod
+    def step(self, source: Source, state: State, sigma: float) -> State:
+        """One epoch."""
+
+    def run(self, source: Source, codebook: Tensor, watch: Run) -> State:
+        """Train from a first codebook (in the frame) and return the last state."""
+        schedule, state = self.problem.sigma, State(codebook, self.problem.sigma(0.0))
+        watch.begin(self.n_epochs)
+        for epoch in range(self.n_epochs):
+            # a single epoch is one at the final sigma
+            progress = epoch / (self.n_epochs - 1) if self.n_epochs > 1 else 1.0
+            watch.begin_epoch()
+            state = self.step(source, state, schedule(progress))
+            if watch.end_epoch(state):
+                break
+            if schedule.is_constant(progress) and state.movement <= self.problem.tol:
+                break
+        return state
