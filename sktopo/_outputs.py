@@ -82,7 +82,14 @@ class Distances(Output):
     def transform(self, fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         """p-norm distances, computed in the widest type."""
         search = fitted.wide_search()
-        return lambda x: search.distances(x).to(dtype)
+
+        def distances(x: Tensor) -> Tensor:
+            result = search.distances(x).to(dtype)
+            if not bool(torch.isfinite(result).all()):
+                raise ValueError(f"A distance is too large for {dtype}: scale X down, or pass float64.")
+            return result
+
+        return distances
 
     def inverse(self, fitted: FittedMap, values: Tensor) -> Tensor:
         """The nearest prototype."""

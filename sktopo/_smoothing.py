@@ -59,7 +59,7 @@ class SeparableSmoother(Smoother):
                 along = self._over_columns[source_shift - target_shift].to(grid)
                 across = self._over_rows[target, source].to(grid)
                 partial = along @ grid[source]  # (source rows, width, m)
-                result[target] += (across @ partial.flatten(1)).unflatten(1, partial.shape[1:])
+                result[target] += (across @ partial.flatten(1)).reshape(-1, *partial.shape[1:])
         return result
 
 
@@ -77,7 +77,7 @@ class CompactSmoother(Smoother):
                 for distance in torch.unique(between[between <= reach]):
                     along = self.neighborhood(column_sqdist + distance, self.sigma).to(grid)
                     across = (between == distance).to(grid)
-                    gathered = (across @ grid[source].flatten(1)).unflatten(1, grid.shape[1:])
+                    gathered = (across @ grid[source].flatten(1)).reshape(-1, *grid.shape[1:])
                     result[target] += along @ gathered
         return result
 

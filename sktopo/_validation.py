@@ -35,7 +35,7 @@ except ImportError:  # scikit-learn 1.6 to 1.8
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """The callback interface of scikit-learn 1.9 for versions that have none."""
 
-        def set_callbacks(self, *callbacks: Any) -> None:  # noqa: ARG002
+        def set_callbacks(self, *callbacks: Any) -> None:
             """Callbacks need a newer scikit-learn."""
             raise NotImplementedError(
                 f"set_callbacks needs scikit-learn 1.9 or newer; this is {sklearn.__version__}. Upgrade scikit-learn."
@@ -154,10 +154,12 @@ def _checked_weight(sample_weight: ArrayLike, X: NDArray[Any]) -> NDArray[np.flo
     weight: NDArray[np.float64] = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weight < 0).any():
         row = int(np.flatnonzero(weight < 0)[0])
-        raise ValueError(f"sample_weight must not be negative, got {weight[row]!r} in row {row}; use 0 to leave it out.")
+        raise ValueError(f"sample_weight must not be negative, got {weight[row]!r} in row {row}; 0 leaves it out.")
     if not (weight > 0).any():
         raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
-    if not math.isfinite(float(weight.sum())):
+    with np.errstate(over="ignore"):
+        total = float(weight.sum())
+    if not math.isfinite(total):
         raise ValueError("sample_weight sums to infinity; divide it by its maximum.")
     return weight
 
@@ -178,7 +180,7 @@ def _first_bad_place(X: Any) -> str | None:
     """Row and column of the first value that is no finite number, if that is what is wrong."""
     names = [repr(name) for name in getattr(X, "columns", [])]
     values = np.asarray(X)
-    if values.ndim != 2:
+    if values.ndim != 2 or values.dtype.kind == "c":
         return None
     for column in range(values.shape[1]):
         name = names[column] if names else str(column)

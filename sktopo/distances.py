@@ -5,7 +5,6 @@ bracket alone (the *score*) decides the best matching unit. Expanding cancels ba
 prototypes are centred first (a translation changes no distance). For other norms the differences are taken directly.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -17,10 +16,18 @@ FEATURE_SLICE = 256
 
 
 class Operands(NamedTuple):
-    """A codebook made ready for scoring centred samples: ``score = bias + x @ weights``."""
+    """A codebook made ready for scoring centred samples: ``score = bias + x @ weights``.
 
-    weights: Tensor  # (features, units)
-    bias: Tensor  # (1, units)
+    Parameters
+    ----------
+    weights : Tensor of shape (n_features, n_units)
+        ``-2 W^T``.
+    bias : Tensor of shape (1, n_units)
+        ``|w|^2``.
+    """
+
+    weights: Tensor
+    bias: Tensor
 
 
 def operands(centred_codebook: Tensor) -> Operands:
@@ -89,7 +96,7 @@ def sqdist(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
 
 
 def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
-    """p-norm distance of every sample to every prototype, from their differences.
+    """Minkowski distance of every sample to every prototype, from their differences.
 
     Parameters
     ----------
@@ -144,7 +151,7 @@ def masked_sqdist(x: Tensor, mask: Tensor, codebook: Tensor, p_norm: float, *, n
 
 
 def norm(x: Tensor, p_norm: float) -> Tensor:
-    """p-norm of each row, safe from overflow and underflow, with finite gradients at zero.
+    """Norm of each row, safe from overflow and underflow, with finite gradients at zero.
 
     Parameters
     ----------
@@ -159,7 +166,8 @@ def norm(x: Tensor, p_norm: float) -> Tensor:
         Norms.
     """
     largest = _nonzero_peak(x)
-    return torch.linalg.vector_norm(x / largest, ord=p_norm, dim=1) * largest[:, 0]
+    moderate: Tensor = torch.linalg.vector_norm(x / largest, ord=p_norm, dim=1)
+    return moderate * largest[:, 0]
 
 
 def normalized(x: Tensor, p_norm: float) -> Tensor:
@@ -184,7 +192,7 @@ def normalized(x: Tensor, p_norm: float) -> Tensor:
 
 
 def paired_distance(x: Tensor, prototypes: Tensor, p_norm: float) -> Tensor:
-    """p-norm distance of each sample to its own prototype, computed directly.
+    """Distance of each sample to its own prototype, computed directly.
 
     Parameters
     ----------

@@ -1,6 +1,5 @@
 """The scikit-learn estimator: checks what it is given, builds, delegates, and publishes what was learned."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -25,15 +24,23 @@ from sktopo._validation import (
     make_generator,
 )
 from sktopo.distances import normalized
-from sktopo.initialization import automatic_shape, pca_codebook, principal_plane, random_codebook
+from sktopo.initialization import INITIALIZERS, automatic_shape, principal_plane
 from sktopo.lattices import LATTICES, Lattice
 from sktopo.metrics import MeanOverSamples, distances_to_bmu, quantization_error
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.nn import TopographicLayer
 from sktopo.schedules import annealing
-from sktopo.solvers import SOLVERS, Problem, State
+from sktopo.solvers import SOLVERS, CallbackRun, Problem, State
 
 __all__ = ["TopographicMap"]
+
+
+class _Start(NamedTuple):
+    """What a run begins with."""
+
+    source: Source
+    problem: Problem
+    codebook: Tensor
 
 
 class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
@@ -49,8 +56,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     Parameters
     ----------
     height, width : int or "auto", default=10
-        Sides of the map, in units. "auto" makes about ``5 sqrt(n_samples)`` units, with sides in the ratio of the data's
-        two leading standard deviations; a side that is given is kept.
+        Sides of the map, in units. "auto" makes about ``5 sqrt(n_samples)`` units, with sides in the ratio of the
+        data's two leading standard deviations; a side that is given is kept.
     lattice : {"rectangular", "hexagonal"}, default="rectangular"
         Arrangement of the units.
     periodic : bool, default=False
@@ -79,7 +86,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         "batch" makes exact full passes: deterministic, and integer sample weights equal repeated rows. "auto" is
         "batch" in this version.
     max_iter : int, optional
-        Passes over the data; None makes 30.
+        Passes over the data; None makes 20.
     tol : float, default=0.0
         Training stops once sigma is constant and the prototypes move less than `tol` times the data's
         root-mean-square spread in an epoch; 0 stops when nothing moves.
@@ -199,8 +206,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
 
         Returns
         -------
-        self : TopographicMap
-            The fitted map.
+        TopographicMap
+            The fitted map itself.
 
         Raises
         ------
@@ -219,23 +226,11 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         watch.end(state)
         return self
 
-    def _start(self, source: Source) -> "Start":
+    def _start(self, source: Source) -> _Start:
         """Everything a run begins with."""
         grid = Grid(DataRange.of(source))
-        plane = principal_plane(source, grid) if "auto" in (self.height, self.width) or _is(self.init, "pca") else None
-        sides = [None if side == "auto" else int(side) for side in (self.height, self.width)]
-        kind = LATTICES[self.lattice]
-        if plane is not None:
-            multiple = kind.height_multiple if self.periodic else 1
-            sides = list(automatic_shape(grid.extent.total_weight, plane, *sides, height_multiple=multiple))
-        lattice = kind(*sides, bool(self.periodic))
-        if _is(self.init, "pca"):
-            codebook = pca_codebook(lattice, plane)
-        elif _is(self.init, "random"):
-            codebook = random_codebook(lattice.n_units, source, grid, make_generator(self.random_state))
-        else:
-            given = check_initial_codebook(self.init, lattice.n_units, source.n_features)
-            codebook = grid.to_frame(torch.from_numpy(given).to(grid.scale))
+        lattice = self._lattice(source, grid)
+        codebook = self._initial_codebook(lattice, source, grid)
         if self.normalize:
             codebook = grid.to_frame(normalized(grid.from_frame(codebook), float(self.p_norm)))
         problem = Problem(
@@ -247,9 +242,26 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             self.tol,
             grid,
         )
-        return Start(source, problem, codebook)
+        return _Start(source, problem, codebook)
 
-    def _learned(self, start: "Start", state: State, dtype: np.dtype[Any]) -> dict[str, Any]:
+    def _lattice(self, source: Source, grid: Grid) -> Lattice:
+        """The lattice that the parameters describe, or that the data suggests."""
+        kind, periodic = LATTICES[self.lattice], bool(self.periodic)
+        height, width = (None if side == "auto" else int(side) for side in (self.height, self.width))
+        if height is None or width is None:
+            plane = principal_plane(source, grid)
+            multiple = kind.height_multiple if periodic else 1
+            height, width = automatic_shape(grid.extent.total_weight, plane, height, width, multiple)
+        return kind(height, width, periodic)
+
+    def _initial_codebook(self, lattice: Lattice, source: Source, grid: Grid) -> Tensor:
+        """The first codebook, in the grid's frame."""
+        if not isinstance(self.init, str):
+            given = check_initial_codebook(self.init, lattice.n_units, source.n_features)
+            return grid.to_frame(torch.from_numpy(given).to(grid.scale))
+        return INITIALIZERS[self.init](lattice, source, grid, lambda: make_generator(self.random_state))
+
+    def _learned(self, start: _Start, state: State, dtype: np.dtype[Any]) -> dict[str, Any]:
         """Fitted attributes for a state of the run."""
         lattice = start.problem.lattice
         return {
@@ -265,7 +277,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     def _label(self, source: Source) -> None:
         """One last search: `labels_` is what `predict` says, and `quantization_error_` belongs to it."""
         search = FittedMap.of(self).search(source.dtype)
-        labels, parts = [], []
+        labels: list[Tensor] = []
+        parts = []
         error = MeanOverSamples(lambda x: search.distance(x, labels[-1]))
         for x, weight in source.chunks():
             labels.append(search.bmu(x))
@@ -371,7 +384,12 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             raise ValueError(f"X has {values.shape[1]} columns; output={self.output!r} has {columns} on this map.")
         return output.inverse(fitted, torch.from_numpy(np.array(values)).to(fitted.codebook.device)).cpu().numpy()
 
-    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: ArrayLike,
+        y: Any = None,  # noqa: ARG002
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Minus the quantization error: higher is better, 0 is perfect.
 
         Parameters
@@ -406,9 +424,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         fitted, source = open_query(self, X)
         return -source.map_rows(distances_to_bmu(fitted, source.dtype)).numpy()
 
-    def to_layer(
-        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> TopographicLayer:
+    def to_layer(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> TopographicLayer:
         """A torch layer that holds a copy of the codebook.
 
         Parameters
@@ -507,48 +523,3 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-class Start(NamedTuple):
-    """What a run begins with."""
-
-    source: Source
-    problem: Problem
-    codebook: Tensor
-
-
-class CallbackRun:
-    """Tells scikit-learn's callbacks how a run gets on: one task for the fit, one for each epoch."""
-
-    def __init__(
-        self, estimator: TopographicMap, X: Any, y: Any, learned: Callable[[State], dict[str, Any]]
-    ) -> None:
-        self._arguments = {"estimator": estimator, "X": X, "y": y}
-        self._learned = learned
-
-    def begin(self, n_epochs: int) -> None:
-        """The fit starts."""
-        self._fit = self._arguments["estimator"]._init_callback_context(max_subtasks=n_epochs)
-        self._fit.call_on_fit_task_begin(**self._arguments)
-
-    def begin_epoch(self) -> None:
-        """An epoch starts."""
-        self._epoch = self._fit.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(**self._arguments)
-
-    def end_epoch(self, state: State) -> bool:
-        """An epoch has ended; True if a callback asks to stop."""
-        return bool(
-            self._epoch.call_on_fit_task_end(
-                **self._arguments, reconstruction_attributes=lambda: self._learned(state)
-            )
-        )
-
-    def end(self, state: State) -> None:
-        """The fit has ended."""
-        self._fit.call_on_fit_task_end(**self._arguments, reconstruction_attributes=lambda: self._learned(state))
-
-
-def _is(init: Any, name: str) -> bool:
-    """Whether `init` is this string (an array would compare element by element)."""
-    return isinstance(init, str) and init == name

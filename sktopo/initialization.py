@@ -5,6 +5,7 @@ of a grid, where no value is huge or tiny.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -85,7 +86,12 @@ def principal_plane(source: Source, grid: Grid) -> PrincipalPlane:
     return PrincipalPlane(mean, axes, torch.where(real, variances, torch.zeros_like(variances)).sqrt())
 
 
-def pca_codebook(lattice: Lattice, plane: PrincipalPlane) -> Tensor:
+def pca_codebook(
+    lattice: Lattice,
+    source: Source,
+    grid: Grid,
+    make_generator: Callable[[], torch.Generator],  # noqa: ARG001
+) -> Tensor:
     """Prototypes spread evenly over the principal plane, two standard deviations to either side.
 
     The longer side of the map lies along the first axis.
@@ -94,14 +100,19 @@ def pca_codebook(lattice: Lattice, plane: PrincipalPlane) -> Tensor:
     ----------
     lattice : Lattice
         Where the units sit.
-    plane : PrincipalPlane
-        Where they go.
+    source : Source
+        Samples.
+    grid : Grid
+        Their frame.
+    make_generator : callable
+        Not called: nothing is random here.
 
     Returns
     -------
     Tensor of shape (n_units, n_features)
-        Prototypes in the plane's frame.
+        Prototypes in the frame.
     """
+    plane = principal_plane(source, grid)
     coordinates = lattice.coordinates().to(plane.mean)
     half = coordinates.amax(dim=0) / 2
     place = (coordinates - half) / torch.where(half > 0, half, torch.ones_like(half))  # (units, 2), in [-1, 1]
@@ -110,19 +121,21 @@ def pca_codebook(lattice: Lattice, plane: PrincipalPlane) -> Tensor:
     return plane.mean + 2 * (place * plane.spread) @ plane.axes
 
 
-def random_codebook(n_units: int, source: Source, grid: Grid, generator: torch.Generator) -> Tensor:
+def random_codebook(
+    lattice: Lattice, source: Source, grid: Grid, make_generator: Callable[[], torch.Generator]
+) -> Tensor:
     """Prototypes drawn from a normal distribution with the data's mean and standard deviation, feature by feature.
 
     Parameters
     ----------
-    n_units : int
-        Number of prototypes.
+    lattice : Lattice
+        Where the units sit.
     source : Source
         Samples.
     grid : Grid
         Their frame.
-    generator : torch.Generator
-        Source of randomness, on the CPU.
+    make_generator : callable
+        Makes the source of randomness, a generator on the CPU.
 
     Returns
     -------
@@ -131,7 +144,7 @@ def random_codebook(n_units: int, source: Source, grid: Grid, generator: torch.G
     """
     mean = weighted_mean(source, grid)
     variance = source.reduce(lambda x, weight: weight @ (grid.samples(x) - mean).square_()) / _total_weight(source)
-    noise = torch.randn((n_units, source.n_features), generator=generator, dtype=torch.float64)
+    noise = torch.randn((lattice.n_units, source.n_features), generator=make_generator(), dtype=torch.float64)
     return mean + noise.to(mean) * variance.sqrt()
 
 
@@ -153,8 +166,9 @@ def automatic_shape(
 
     Returns
     -------
-    height, width : int
-        At most 10 000 units where both are chosen here. The longer side lies along the first principal axis.
+    tuple of (int, int)
+        Height and width; at most 10 000 units where both are chosen here. The longer side lies along the first
+        principal axis.
 
     References
     ----------
@@ -171,6 +185,10 @@ def automatic_shape(
     if width is None:
         width = max(1, min(round(units / height), LARGEST_AUTOMATIC_MAP // height))
     return height, width
+
+
+Initializer = Callable[[Lattice, Source, Grid, Callable[[], torch.Generator]], Tensor]
+INITIALIZERS: dict[str, Initializer] = {"pca": pca_codebook, "random": random_codebook}
 
 
 def _total_weight(source: Source) -> float:
@@ -197,7 +215,8 @@ def _by_power_iteration(source: Source, grid: Grid, mean: Tensor) -> tuple[Tenso
 
     def product(x: Tensor, weight: Tensor) -> Tensor:
         centred = grid.samples(x).sub_(mean)
-        return centred.T @ (weight[:, None] * (centred @ block))
+        projected: Tensor = weight[:, None] * (centred @ block)
+        return centred.T @ projected
 
     for _ in range(POWER_PASSES):
         block = torch.linalg.qr(source.reduce(product)).Q
@@ -214,4 +233,5 @@ def _with_fixed_signs(axes: Tensor) -> Tensor:
     """Turn each axis so that its largest component (the first one among ties) is positive."""
     size = axes.abs()
     leading = (size >= (1 - SIGN_TOLERANCE) * size.amax(dim=1, keepdim=True)).int().argmax(dim=1, keepdim=True)
-    return axes * torch.where(axes.gather(1, leading) < 0, -1.0, 1.0)
+    sign: Tensor = torch.where(axes.gather(1, leading) < 0, -1.0, 1.0)
+    return axes * sign

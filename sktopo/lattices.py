@@ -115,8 +115,8 @@ class Lattice(ABC):
             ``(row, column)`` in lattice units, float64.
         """
         columns = self.column_positions().repeat(self.height, 1)
-        for rows, shift in self.row_groups():
-            columns[rows] += shift
+        for group, shift in self.row_groups():
+            columns[group] += shift
         rows = self.row_positions()[:, None].expand(-1, self.width)
         return torch.stack([rows, columns], dim=-1).reshape(-1, 2)
 
@@ -142,7 +142,8 @@ class Lattice(ABC):
             return rows.square() + columns.square()
         if math.isinf(p_norm):
             return torch.maximum(rows, columns).square()
-        return (rows**p_norm + columns**p_norm) ** (2 / p_norm)
+        powers: Tensor = rows**p_norm + columns**p_norm
+        return powers.pow(2 / p_norm)
 
     def adjacent(self, first: Tensor, second: Tensor, neighbors: int | None = None) -> Tensor:
         """Whether two units are neighbors on the lattice (no unit is its own neighbor).
@@ -170,7 +171,8 @@ class Lattice(ABC):
             raise ValueError(f"neighbors={neighbors!r} is not defined on this lattice; use {known}, or None.")
         coordinates = self.coordinates().to(first.device)
         sqdist = self.sqdist(coordinates[first], coordinates[second], self.adjacency_norms[neighbors])
-        return (sqdist <= 1 + ADJACENCY_TOLERANCE) & (first != second)
+        near: Tensor = (sqdist <= 1 + ADJACENCY_TOLERANCE) & (first != second)
+        return near
 
     def edges(self, neighbors: int | None = None) -> Tensor:
         """All pairs of adjacent units, each pair once.
@@ -196,7 +198,8 @@ class Lattice(ABC):
                 pair = torch.stack([torch.minimum(units, target), torch.maximum(units, target)], dim=1)
                 pairs.append(pair if self.periodic else pair[inside])
         candidates = torch.unique(torch.cat(pairs), dim=0)
-        return candidates[self.adjacent(candidates[:, 0], candidates[:, 1], neighbors)]
+        edges: Tensor = candidates[self.adjacent(candidates[:, 0], candidates[:, 1], neighbors)]
+        return edges
 
     def interpolate(self, coordinates: Tensor) -> tuple[Tensor, Tensor]:
         """Units around each coordinate, and the weights that interpolate linearly between them.

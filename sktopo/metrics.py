@@ -189,7 +189,7 @@ def topographic_error(
 
     def folded(x: Tensor) -> Tensor:
         best, second = search.two_best(x).T
-        return ~lattice.adjacent(best, second, neighbors) & (best != second)
+        return torch.logical_and(~lattice.adjacent(best, second, neighbors), best != second)
 
     return MeanOverSamples(folded).over(source)
 

@@ -38,8 +38,8 @@ class LayerOutput(NamedTuple):
 class TopographicLayer(nn.Module):
     """A map of ``height x width`` units in a latent space, to be trained with any torch optimizer.
 
-    The loss is the mean over samples of ``sum_j h(bmu, j; sigma) |z - w_j|_p^2`` with a neighborhood `h` on the lattice.
-    For p = 2 its gradients are ``dL/dw_j = -(2/N) sum_i h_{c_i j} (z_i - w_j)``, Kohonen's rule, and
+    The loss is the mean over samples of ``sum_j h(bmu, j; sigma) |z - w_j|_p^2`` with a neighborhood `h` on the
+    lattice. For p = 2 its gradients are ``dL/dw_j = -(2/N) sum_i h_{c_i j} (z_i - w_j)``, Kohonen's rule, and
     ``dL/dz_i = (2/N) sum_j h_{c_i j} (z_i - w_j)``, which pulls an encoder toward the smoothed codebook.
 
     Parameters
@@ -366,7 +366,7 @@ class TopographicLayer(nn.Module):
             )
 
 
-def _check_positive_integer(name: str, value: int) -> None:
+def _check_positive_integer(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")
 

@@ -1,5 +1,6 @@
 """A value as a function of progress in [0, 1]."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -57,7 +58,7 @@ def default_sigma_final(height: int, width: int) -> float:
     float
         Radius in lattice units: 0.5 at 10 x 10, 1.03 at 30 x 30, 1.2 at 80 x 80.
     """
-    return max(0.5, 1.3 - 8 / (height * width) ** 0.5)
+    return max(0.5, 1.3 - 8 / math.sqrt(height * width))
 
 
 def annealing(height: int, width: int, initial: float | None, final: float | None) -> ExponentialSchedule:

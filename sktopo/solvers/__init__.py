@@ -1,8 +1,8 @@
 """How a map is trained: one loop, and a step for each solver."""
 
-from sktopo.solvers._base import Problem, Run, Solver, State
+from sktopo.solvers._base import CallbackRun, Problem, Run, Solver, State
 from sktopo.solvers._batch import BatchSolver
 
-__all__ = ["SOLVERS", "BatchSolver", "Problem", "Run", "Solver", "State"]
+__all__ = ["SOLVERS", "BatchSolver", "CallbackRun", "Problem", "Run", "Solver", "State"]
 
 SOLVERS: dict[str, type[Solver]] = {"auto": BatchSolver, "batch": BatchSolver}

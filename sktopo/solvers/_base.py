@@ -5,8 +5,9 @@ when the codebook rests. Codebooks of a run are kept in the frame of the grid, w
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -55,6 +56,34 @@ class Run(Protocol):
 
     def end_epoch(self, state: State) -> bool:
         """An epoch has ended; True asks the run to stop."""
+
+
+class CallbackRun:
+    """Tells scikit-learn's callbacks how a run gets on: one task for the fit, one for each epoch."""
+
+    def __init__(self, estimator: Any, X: Any, y: Any, learned: Callable[[State], dict[str, Any]]) -> None:
+        self._arguments = {"estimator": estimator, "X": X, "y": y}
+        self._learned = learned
+
+    def begin(self, n_epochs: int) -> None:
+        """The fit starts."""
+        self._fit = self._arguments["estimator"]._init_callback_context(max_subtasks=n_epochs)
+        self._fit.call_on_fit_task_begin(**self._arguments)
+
+    def begin_epoch(self) -> None:
+        """An epoch starts."""
+        self._epoch = self._fit.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(**self._arguments)
+
+    def end_epoch(self, state: State) -> bool:
+        """An epoch has ended; True if a callback asks to stop."""
+        return bool(
+            self._epoch.call_on_fit_task_end(**self._arguments, reconstruction_attributes=lambda: self._learned(state))
+        )
+
+    def end(self, state: State) -> None:
+        """The fit has ended."""
+        self._fit.call_on_fit_task_end(**self._arguments, reconstruction_attributes=lambda: self._learned(state))
 
 
 class Solver(ABC):

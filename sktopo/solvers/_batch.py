@@ -14,7 +14,7 @@ from sktopo._statistics import UnitStatistics, distortion_sum, update_codebook
 from sktopo.distances import normalized
 from sktopo.solvers._base import Solver, State
 
-DEFAULT_EPOCHS = 30
+DEFAULT_EPOCHS = 20
 
 
 class BatchSolver(Solver):
@@ -25,7 +25,7 @@ class BatchSolver(Solver):
     """
 
     def default_epochs(self) -> int:
-        """A number that docs/decisions/0004-batch-defaults.md explains."""
+        """A number that docs/decisions/0003-batch-defaults.md explains."""
         return DEFAULT_EPOCHS
 
     def step(self, source: Source, state: State, sigma: float) -> State:

@@ -1,0 +1,51 @@
+"""The one task runner: ``nox -s check`` runs everything that must pass.
+
+Sessions use the environment they are started from: a second environment would mean a second torch.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["check"]
+
+OLDEST_SCIKIT_LEARN = "1.6.1"
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types, imports and the repository's shape."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+    session.run("repo-review", ".")
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """The contract with the oldest scikit-learn that is supported, laid over this environment."""
+    overlay = Path(session.create_tmp()).resolve() / f"scikit-learn-{OLDEST_SCIKIT_LEARN}"
+    if not overlay.exists():
+        install = ("install", "-q", "--no-deps", "--target", str(overlay), f"scikit-learn=={OLDEST_SCIKIT_LEARN}")
+        session.run(sys.executable, "-m", "pip", *install)
+    path = os.pathsep.join([str(overlay), os.environ.get("PYTHONPATH", "")])
+    session.run(sys.executable, "-m", "pytest", "-q", "tests/test_sklearn.py", env={"PYTHONPATH": path})
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Doctests and tests; warnings are errors."""
+    session.run(sys.executable, "-m", "pytest", "-q", "--doctest-modules", "sktopo", "tests", *session.posargs)
+
+
+@nox.session
+def check(session: nox.Session) -> None:
+    """Everything; pytest's closing line comes last."""
+    lint(session)
+    oldest(session)
+    tests(session)

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from oracles import distance, distances, unit_norm
+
+from sktopo.distances import check_p_norm, masked_sqdist, norm, normalized, paired_distance, sqdist
+
+
+def test_sqdist_equals_the_loop(p_norm, rng):
+    X, W = rng.normal(size=(20, 5)), rng.normal(size=(7, 5)) + 3
+    result = sqdist(torch.from_numpy(X), torch.from_numpy(W), p_norm)
+    np.testing.assert_allclose(result.numpy(), distances(X, W, p_norm) ** 2, rtol=1e-12, atol=1e-12)
+
+
+def test_wide_samples_are_summed_in_slices(rng):
+    X, W = rng.normal(size=(5, 700)), rng.normal(size=(3, 700))
+    result = sqdist(torch.from_numpy(X), torch.from_numpy(W), 2)
+    np.testing.assert_allclose(result.numpy(), distances(X, W, 2) ** 2, rtol=1e-12)
+
+
+def test_an_offset_changes_no_distance(rng):
+    X, W = rng.normal(size=(20, 5)).astype(np.float32), rng.normal(size=(7, 5)).astype(np.float32)
+    shift = np.float32(2**14)  # the sums are rounded to float32 here; what is left must survive
+    moved, W_moved = X + shift, W + shift
+    result = sqdist(torch.from_numpy(moved), torch.from_numpy(W_moved), 2)
+    np.testing.assert_allclose(result.numpy(), distances(moved, W_moved, 2) ** 2, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_masked_distances_equal_the_loop(p_norm, normalize, rng):
+    X, W = rng.normal(size=(12, 6)), rng.normal(size=(5, 6))
+    mask = rng.uniform(size=X.shape) < 0.6
+    mask[0] = False
+    expected = np.zeros((12, 5))
+    for i, j in np.ndindex(12, 5):
+        x, w = X[i, mask[i]][None], W[j, mask[i]][None]
+        if normalize:
+            x, w = unit_norm(x, p_norm), unit_norm(w, p_norm)
+        expected[i, j] = distance(x[0], w[0], p_norm) ** 2 if mask[i].any() else 0
+    hidden = torch.from_numpy(np.where(mask, X, np.nan))
+    result = masked_sqdist(hidden, torch.from_numpy(mask), torch.from_numpy(W), p_norm, normalize=normalize)
+    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-10, atol=1e-12)
+
+
+@given(
+    arrays(np.float64, (3, 4), elements=st.floats(-1e300, 1e300)),
+    st.sampled_from([1.0, 1.5, 2.0, 3.0, 20.0, np.inf]),
+)
+def test_norms_never_overflow_and_unit_norm_is_one(X, p):
+    with np.errstate(over="ignore"):
+        largest = np.abs(X).max(axis=1)
+    length = norm(torch.from_numpy(X), p).numpy()
+    assert np.isfinite(length).all()
+    assert (length >= largest * (1 - 1e-12)).all()
+    assert (length <= largest * 4 * (1 + 1e-12)).all()
+    units = norm(normalized(torch.from_numpy(X), p), p).numpy()
+    np.testing.assert_allclose(units, (largest > 0).astype(float), rtol=1e-12)
+
+
+def test_normalized_has_finite_gradients_at_zero(p_norm):
+    x = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
+    normalized(x, p_norm).sum().backward()
+    assert torch.isfinite(x.grad).all()
+
+
+def test_paired_distance_of_huge_opposite_values_is_finite():
+    x = torch.tensor([[1.5e308, 0.0]], dtype=torch.float64)
+    assert paired_distance(x / 4, -x / 4, 2.0).item() == pytest.approx(0.75e308)
+
+
+@pytest.mark.parametrize("bad", [0.5, 0, -1, float("nan")])
+def test_orders_below_one_are_refused(bad):
+    with pytest.raises(ValueError, match="p_norm must be at least 1"):
+        check_p_norm(bad)

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+import sktopo.initialization as initialization
+from sktopo._sources import ArraySource
+from sktopo._statistics import DataRange, Grid
+from sktopo.initialization import INITIALIZERS, automatic_shape, principal_plane
+from sktopo.lattices import RectangularLattice
+
+
+def start(X, weight=None):
+    source = ArraySource(X, weight, torch.device("cpu"))
+    return source, Grid(DataRange.of(source))
+
+
+@pytest.fixture
+def correlated(rng):
+    return rng.normal(size=(400, 6)) @ rng.normal(size=(6, 6)) + 50
+
+
+@pytest.mark.parametrize("largest_covariance", [1000, 1])
+def test_the_plane_is_scikit_learns(correlated, largest_covariance, monkeypatch):
+    monkeypatch.setattr(initialization, "LARGEST_COVARIANCE", largest_covariance)
+    source, grid = start(correlated)
+    plane = principal_plane(source, grid)
+    pca = PCA(2).fit(correlated)
+    np.testing.assert_allclose(grid.from_frame(plane.mean).numpy(), pca.mean_, rtol=1e-12)
+    np.testing.assert_allclose(np.abs(plane.axes.numpy() @ pca.components_.T), np.eye(2), atol=1e-6)
+    spread = plane.spread.numpy() * grid.scale.item() * np.sqrt(400 / 399)
+    np.testing.assert_allclose(spread, np.sqrt(pca.explained_variance_), rtol=1e-6)
+
+
+def test_integer_weights_equal_repeated_rows(correlated, rng):
+    weight = rng.integers(0, 5, 400)
+    first = start(correlated, weight * 1.0)
+    second = start(np.repeat(correlated, weight, axis=0))
+    for name in INITIALIZERS:
+        a, b = (
+            INITIALIZERS[name](RectangularLattice(4, 5), *each, lambda: torch.Generator().manual_seed(0))
+            for each in (first, second)
+        )
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-9, atol=1e-9)
+
+
+def test_pca_prototypes_lie_evenly_on_the_plane(correlated):
+    source, grid = start(correlated)
+    codebook = INITIALIZERS["pca"](RectangularLattice(3, 5), source, grid, None).reshape(3, 5, 6)
+    plane = principal_plane(source, grid)
+    along = (codebook[1, 4] - codebook[1, 0]) / 4
+    np.testing.assert_allclose(along.numpy(), (plane.spread[0] * plane.axes[0]).numpy(), atol=1e-12)
+    np.testing.assert_allclose((codebook[2, 1] - codebook[1, 1]).numpy(), 2 * (plane.spread[1] * plane.axes[1]).numpy())
+
+
+@pytest.mark.parametrize("X", [np.full((5, 3), 7.0), np.arange(4.0)[:, None], np.ones((1, 2))])
+def test_degenerate_data_gives_finite_prototypes(X):
+    source, grid = start(X)
+    assert torch.isfinite(INITIALIZERS["pca"](RectangularLattice(3, 3), source, grid, None)).all()
+
+
+def test_random_prototypes_have_the_datas_mean_and_spread(correlated):
+    source, grid = start(correlated)
+    make = INITIALIZERS["random"]
+    codebook = make(RectangularLattice(60, 60), source, grid, lambda: torch.Generator().manual_seed(0))
+    W = codebook.numpy() * grid.scale.item() + grid.from_frame(torch.zeros(6, dtype=torch.float64)).numpy()
+    np.testing.assert_allclose(W.mean(axis=0), correlated.mean(axis=0), atol=0.3)
+    np.testing.assert_allclose(W.std(axis=0), correlated.std(axis=0), rtol=0.1)
+
+
+def test_automatic_shape_follows_the_rule():
+    class Plane:
+        spread = torch.tensor([4.0, 1.0])
+
+    height, width = automatic_shape(1600.0, Plane, None, None)
+    assert (height, width) == (7, 29)  # sqrt(200 / 4) = 7.07, 200 / 7 = 28.6
+    assert automatic_shape(1600.0, Plane, 10, None) == (10, 20)
+    assert automatic_shape(1600.0, Plane, None, 10) == (20, 10)
+    assert automatic_shape(1600.0, Plane, None, None, 2)[0] % 2 == 0
+    height, width = automatic_shape(1e12, Plane, None, None)
+    assert 9000 < height * width <= 10_000

@@ -1,0 +1,275 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from oracles import distances, lattice_distances, neighborhood_matrix, unit_norm
+
+from sktopo.nn import TopographicLayer
+
+
+def make(height=4, width=4, dim=5, p=2, seed=0, dtype=torch.float64, **options):
+    generator = torch.Generator().manual_seed(seed)
+    return TopographicLayer(dim, height, width, p, dtype=dtype, generator=generator, **options)
+
+
+def samples(n, dim, seed=1, dtype=torch.float64):
+    return torch.randn(n, dim, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+class NaiveLayer(torch.nn.Module):
+    """The layer of the question, written the obvious way: all differences, argmin, plain autograd."""
+
+    def __init__(self, codebook, height, width, p, normalize=True):
+        super().__init__()
+        self.codebook = torch.nn.Parameter(codebook.detach().clone())
+        self.p, self.unit = p, normalize
+        self.register_buffer(
+            "place", torch.tensor([(r, c) for r in range(height) for c in range(width)], dtype=codebook.dtype)
+        )
+
+    def forward(self, z):
+        w = self.codebook
+        if self.unit:
+            z = z / torch.linalg.vector_norm(z, ord=self.p, dim=1, keepdim=True)
+            w = w / torch.linalg.vector_norm(w, ord=self.p, dim=1, keepdim=True)
+        distance = torch.linalg.vector_norm(z[:, None] - w, ord=self.p, dim=2)
+        winner = self.place[distance.argmin(dim=1)]
+        on_map = torch.linalg.vector_norm(winner[:, None] - self.place, ord=self.p, dim=2)
+        return on_map**2, distance**2
+
+    def loss(self, z, sigma):
+        on_map, distance = self(z)
+        return (torch.exp(-on_map / (2 * sigma**2)) * distance).sum(dim=1).mean()
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("shape", [(4, 4), (3, 7)])
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_tensors_loss_and_gradients_equal_the_naive_layer(p, shape, normalize):
+    layer = make(*shape, p=p, normalize=normalize)
+    naive = NaiveLayer(layer.codebook, *shape, p, normalize)
+    z, z_naive = (samples(30, 5).requires_grad_(True) for _ in range(2))
+    for ours, theirs in zip(layer(z), naive(z_naive), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+    ours, theirs = layer.loss(z, 1.3), naive.loss(z_naive, 1.3)
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+    ours.backward()
+    theirs.backward()
+    torch.testing.assert_close(layer.codebook.grad, naive.codebook.grad, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(z.grad, z_naive.grad, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (3, 7)])
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_fifty_sgd_steps_give_the_naive_codebook(p, shape):
+    layer = make(*shape, p=p)
+    naive = NaiveLayer(layer.codebook, *shape, p)
+    z = samples(60, 5)
+    for module in (layer, naive):
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.05, momentum=0.9)
+        for _ in range(50):
+            optimizer.zero_grad()
+            module.loss(z, 1.5).backward()
+            optimizer.step()
+    torch.testing.assert_close(layer.codebook, naive.codebook, rtol=1e-9, atol=1e-9)
+
+
+def test_the_step_of_the_question_learns():
+    layer = make(20, 20, 128, dtype=torch.float32)
+    z = samples(1024, 128, dtype=torch.float32)
+    before = layer.codebook.detach().clone()
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9)
+    losses = []
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss = layer.loss(z, sigma=5.0)
+        loss.backward()
+        assert torch.isfinite(layer.codebook.grad).all()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    assert (layer.codebook.detach() - before).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_gradients_equal_kohonens_rule_chained_through_the_normalisation(lattice, neighborhood, normalize):
+    n = 40
+    layer = TopographicLayer(
+        4,
+        lattice.height,
+        lattice.width,
+        normalize=normalize,
+        lattice="hexagonal" if lattice.default_neighbors == 6 else "rectangular",
+        periodic=lattice.periodic,
+        neighborhood=neighborhood,
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(0),
+    )
+    z = samples(n, 4).requires_grad_(True)
+    layer.loss(z, 1.2).backward()
+    W, Z = layer.codebook.detach().numpy(), z.detach().numpy()
+    u, v = (unit_norm(W, 2), unit_norm(Z, 2)) if normalize else (W, Z)
+    apart = lattice_distances(lattice.height, lattice.width, lattice.default_neighbors == 6, lattice.periodic)
+    H = neighborhood_matrix(neighborhood, apart, 1.2)
+    winner = distances(v, u, 2).argmin(axis=1)
+    by_unit = -(2 / n) * np.stack([(H[winner, j][:, None] * (v - u[j])).sum(axis=0) for j in range(len(u))])
+    by_sample = (2 / n) * np.stack([(H[c][:, None] * (x - u)).sum(axis=0) for c, x in zip(winner, v, strict=True)])
+    if normalize:  # (I - u u^T) g / |w|
+        by_unit = (by_unit - u * (u * by_unit).sum(axis=1, keepdims=True)) / np.linalg.norm(W, axis=1, keepdims=True)
+        by_sample = (by_sample - v * (v * by_sample).sum(axis=1, keepdims=True)) / np.linalg.norm(
+            Z, axis=1, keepdims=True
+        )
+    np.testing.assert_allclose(layer.codebook.grad.numpy(), by_unit, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(z.grad.numpy(), by_sample, rtol=1e-10, atol=1e-10)
+
+
+def test_gradients_agree_with_finite_differences(p_norm):
+    layer = make(3, 3, 3, p=p_norm)
+    z = samples(6, 3)
+
+    def loss(codebook, z):
+        return torch.func.functional_call(layer, {"codebook": codebook}, (z,))[1].sum()
+
+    inputs = (layer.codebook.detach().clone().requires_grad_(True), z.clone().requires_grad_(True))
+    assert torch.autograd.gradcheck(loss, inputs, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_gradients_are_finite_at_coincident_and_zero_vectors(p_norm, normalize):
+    layer = make(3, 3, 4, p=p_norm, normalize=normalize)
+    with torch.no_grad():
+        layer.codebook[4] = 0
+    z = torch.cat([layer.codebook.detach()[:3], torch.zeros(2, 4, dtype=torch.float64)]).requires_grad_(True)
+    layer.loss(z, 0.7).backward()
+    assert torch.isfinite(z.grad).all()
+    assert torch.isfinite(layer.codebook.grad).all()
+
+
+def test_weights_and_masks(rng):
+    layer = make(3, 4, 5)
+    z = samples(20, 5)
+    weight = torch.from_numpy(rng.integers(0, 4, 20))
+    repeated = layer.loss(z.repeat_interleave(weight, dim=0), 1.0)
+    torch.testing.assert_close(layer.loss(z, 1.0, sample_weight=weight), repeated)
+    everything = torch.ones_like(z, dtype=torch.bool)
+    torch.testing.assert_close(layer.loss(z, 1.0, mask=everything), layer.loss(z, 1.0))
+    some = everything.clone()
+    some[:, 2] = False
+    hidden = z.clone()
+    hidden[:, 2] = math.nan
+    torch.testing.assert_close(layer.loss(hidden, 1.0, mask=some), layer.loss(z, 1.0, mask=some))
+    layer.loss(hidden, 1.0, mask=some).backward()
+    assert torch.isfinite(layer.codebook.grad).all()
+
+
+def test_bmu_coordinates_activations_and_quantize_agree(lattice, p_norm):
+    layer = TopographicLayer(
+        3,
+        lattice.height,
+        lattice.width,
+        p_norm,
+        normalize=False,
+        lattice="hexagonal" if lattice.default_neighbors == 6 else "rectangular",
+        periodic=lattice.periodic,
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(0),
+    )
+    z = samples(25, 3)
+    bmu = layer.bmu(z)
+    expected = distances(z.numpy(), layer.codebook.detach().numpy(), p_norm).argmin(axis=1)
+    np.testing.assert_array_equal(bmu.numpy(), expected)
+    torch.testing.assert_close(layer.coordinates(z), lattice.coordinates()[bmu])
+    activations = layer.activations(z, 1.0)
+    assert activations.shape == (25, lattice.n_units)
+    assert (activations.gather(1, bmu[:, None]) == 1).all()
+    torch.testing.assert_close(activations, torch.exp(-layer(z).lattice_sqdist / 2))
+    torch.testing.assert_close(layer.quantize(z), layer.codebook[bmu])
+
+
+def test_quantize_passes_gradients_straight_through_or_to_the_codebook():
+    layer = make(3, 3, 4)
+    z = samples(6, 4).requires_grad_(True)
+    layer.quantize(z).sum().backward()
+    assert (z.grad == 1).all()
+    assert layer.codebook.grad is None
+    layer.quantize(z.detach(), straight_through=False).sum().backward()
+    assert layer.codebook.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("lattice", "p", "given", "expected"),
+    [("rectangular", 1, None, 1), ("rectangular", 3, 2, 2), ("hexagonal", 1, None, 2), ("hexagonal", 1, 1, 1)],
+)
+def test_the_order_of_the_lattice_distance(lattice, p, given, expected):
+    layer = make(4, 5, p=p, lattice=lattice, lattice_p_norm=given)
+    apart = lattice_distances(4, 5, lattice == "hexagonal", False, expected)
+    z = samples(10, 5)
+    np.testing.assert_allclose(layer(z).lattice_sqdist.numpy(), apart[layer.bmu(z)] ** 2, rtol=1e-12, atol=1e-12)
+
+
+def test_the_codebook_is_the_only_state_and_buffers_follow():
+    layer = make(3, 3, 4)
+    assert list(layer.state_dict()) == ["codebook"]
+    assert [name for name, _ in layer.named_parameters()] == ["codebook"]
+    moved = layer.to("meta")
+    assert {b.device.type for b in moved.buffers()} == {"meta"}
+    assert {b.dtype for b in make(3, 3, 4).float().buffers()} == {torch.float32}
+
+
+def test_the_first_codebook_has_variance_one_over_the_dimension():
+    codebook = make(50, 50, 16).codebook.detach()
+    assert codebook.var().item() == pytest.approx(1 / 16, rel=0.02)
+
+
+def test_without_a_generator_torchs_global_one_draws():
+    state = torch.get_rng_state()
+    try:
+        torch.manual_seed(3)
+        first = TopographicLayer(4, 3, 3).codebook
+        torch.manual_seed(3)
+        second = TopographicLayer(4, 3, 3).codebook
+    finally:
+        torch.set_rng_state(state)
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"height": 0}, "height must be an int of at least 1, got 0"),
+        ({"width": 2.5}, "width must be"),
+        ({"latent_dim": True}, "latent_dim must be"),
+        ({"p_norm": 0.5}, "p_norm must be at least 1"),
+        ({"lattice_p_norm": 0.5}, "lattice_p_norm must be at least 1"),
+        ({"lattice": "triangular"}, "lattice must be one of 'rectangular', 'hexagonal', got 'triangular'"),
+        ({"neighborhood": "mexican"}, "neighborhood must be one of"),
+        ({"winner": "local"}, "winner must be one of 'nearest'"),
+        ({"lattice": "hexagonal", "periodic": True, "height": 3}, "even height"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TopographicLayer(**{"height": 4, "width": 4, "generator": torch.Generator(), **arguments})
+
+
+@pytest.mark.parametrize("sigma", [0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("method", ["loss", "activations", "coordinates"])
+def test_bad_sigma_is_named(method, sigma):
+    with pytest.raises(ValueError, match="sigma must be a finite number above 0"):
+        getattr(make(), method)(samples(3, 5), sigma)
+
+
+@pytest.mark.parametrize("method", ["loss", "activations", "coordinates"])
+def test_temperature_needs_the_local_winner(method):
+    with pytest.raises(ValueError, match="needs winner='local'"):
+        getattr(make(), method)(samples(3, 5), 1.0, 0.5)
+    with pytest.raises(ValueError, match="temperature must be at least 0"):
+        getattr(make(), method)(samples(3, 5), 1.0, -0.5)
+
+
+def test_bad_shapes_are_named():
+    with pytest.raises(ValueError, match=r"z must have shape \(n, 5\), got \(3, 4\)"):
+        make()(samples(3, 4))
+    with pytest.raises(ValueError, match="mask must be a bool tensor"):
+        make().loss(samples(3, 5), 1.0, mask=torch.ones(3, 5))

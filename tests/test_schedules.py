@@ -1,0 +1,22 @@
+import pytest
+
+from sktopo.schedules import ExponentialSchedule, annealing, default_sigma_final
+
+
+def test_equal_factors_then_constant():
+    schedule = ExponentialSchedule(8.0, 0.5, hold=0.2)
+    assert [schedule(t) for t in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)] == pytest.approx([8, 4, 2, 1, 0.5, 0.5])
+    assert not schedule.is_constant(0.79)
+    assert schedule.is_constant(0.8)
+
+
+@pytest.mark.parametrize(("side", "expected"), [(2, 0.5), (10, 0.5), (30, 1.03), (80, 1.2)])
+def test_default_sigma_final_grows_with_the_map(side, expected):
+    assert default_sigma_final(side, side) == pytest.approx(expected, abs=0.01)
+
+
+def test_annealing_fills_in_what_is_none():
+    schedule = annealing(12, 40, None, 0.7)
+    assert (schedule.initial, schedule.final) == (10, 0.7)
+    assert annealing(2, 2, None, 3.0).initial == 3.0
+    assert annealing(30, 30, 0.8, None).final == 0.8

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import torch
+from oracles import distances
+
+from sktopo._search import Search
+
+
+def search(W, p=2.0, dtype=torch.float64):
+    return Search(torch.from_numpy(np.asarray(W)), p, dtype)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 3, 2), (200, 17, 15), (70, 300, 40), (100, 784, 9)])
+def test_best_two_equal_brute_force(shape, p_norm, rng):
+    n, d, k = shape
+    X, W = rng.normal(size=(n, d)), rng.normal(size=(k, d))
+    order = distances(X, W, p_norm).argsort(axis=1, kind="stable")
+    ready = search(W, p_norm)
+    np.testing.assert_array_equal(ready.bmu(torch.from_numpy(X)).numpy(), order[:, 0])
+    if k > 1:
+        np.testing.assert_array_equal(ready.two_best(torch.from_numpy(X)).numpy(), order[:, :2])
+
+
+def excess(X, W, unit):
+    """How far the chosen squared distance exceeds the least one, in the measure of the contract."""
+    wide, prototypes = X.astype(np.float64), W.astype(np.float64)
+    sq = distances(wide, prototypes, 2) ** 2
+    centre = prototypes.mean(axis=0)
+    measure = ((wide - centre) ** 2).sum(axis=1) + ((prototypes - centre) ** 2).sum(axis=1).max()
+    return ((sq[np.arange(len(X)), unit] - sq.min(axis=1)) / measure).max()
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float32, 1e-6), (np.float64, 1e-12)])
+@pytest.mark.parametrize("d", [2, 64, 1000])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_the_winner_is_nearest_to_the_stated_precision(dtype, bound, d, offset, rng):
+    X, W = (rng.normal(size=(n, d)) + offset for n in (300, 50))
+    X, W = X.astype(dtype), W.astype(dtype)
+    unit = search(W, dtype=torch.from_numpy(X).dtype).bmu(torch.from_numpy(X)).numpy()
+    assert excess(X, W, unit) <= bound
+
+
+def test_ties_go_to_the_lowest_unit(p_norm, rng):
+    W = np.repeat(rng.integers(-3, 4, size=(20, 6)), 3, axis=0).astype(np.float64)
+    X = rng.integers(-3, 4, size=(300, 6)).astype(np.float64)
+    winners = search(W, p_norm).bmu(torch.from_numpy(X)).numpy()
+    assert (winners % 3 == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [1, 2, 9, 100, 400])
+@pytest.mark.parametrize("d", [3, 64, 784])
+def test_a_rows_answer_never_depends_on_its_neighbors(dtype, k, d, rng):
+    X, W = torch.from_numpy(rng.normal(size=(150, d)).astype(dtype)), rng.normal(size=(k, d)).astype(dtype)
+    ready = search(W, dtype=X.dtype)
+    together = ready.distances(X)
+    for rows in (slice(0, 1), slice(17, 18), slice(3, 90), slice(100, 150)):
+        assert torch.equal(ready.distances(X[rows]), together[rows])
+
+
+def test_answers_do_not_depend_on_the_number_of_threads(rng):
+    X, W = torch.from_numpy(rng.normal(size=(500, 784)).astype(np.float32)), rng.normal(size=(100, 784))
+    threads, results = torch.get_num_threads(), []
+    try:
+        for n in (1, 2, 3):
+            torch.set_num_threads(n)
+            results.append(search(W, dtype=torch.float32).distances(X))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(results[0], other) for other in results[1:])
+
+
+def test_distances_equal_the_loop(p_norm, rng):
+    X, W = rng.normal(size=(40, 8)) + 100, rng.normal(size=(30, 8)) + 100
+    X[3] = W[4]  # a sample on a prototype
+    result = search(W, p_norm).distances(torch.from_numpy(X)).numpy()
+    np.testing.assert_allclose(result, distances(X, W, p_norm), rtol=1e-9, atol=1e-9)
+    assert result[3, 4] == 0
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, np.inf])
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e300])
+def test_huge_and_tiny_values_find_the_same_units(p, scale, rng):
+    X, W = rng.normal(size=(50, 4)), rng.normal(size=(20, 4))
+    plain = search(W, p).bmu(torch.from_numpy(X))
+    assert torch.equal(search(W * scale, p).bmu(torch.from_numpy(X * scale)), plain)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, np.inf])
+def test_samples_far_outside_the_codebook_have_finite_distances(p, rng):
+    X = torch.tensor([[3e38, -3e38], [1.0, 1.0]])
+    W = torch.from_numpy(rng.normal(size=(20, 2)).astype(np.float32))
+    wide = Search(W, p, torch.float64).distances(X)
+    expected = distances(X.numpy(), W.numpy(), p)
+    np.testing.assert_allclose(wide.numpy(), expected, rtol=1e-6)
+    narrow = Search(W, p, torch.float32)
+    assert narrow.bmu(X)[1] == expected[1].argmin()
+    assert torch.isfinite(narrow.distance(X, narrow.bmu(X))).all()

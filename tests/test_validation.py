@@ -1,0 +1,183 @@
+"""Bad input gets an error that names the parameter, or the place, and the remedy."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+import torch
+from sklearn.exceptions import NotFittedError
+
+from sktopo import TopographicMap, metrics
+
+X = np.random.default_rng(0).normal(size=(30, 3))
+
+
+def with_value(value, row=7, column=1):
+    bad = X.copy()
+    bad[row, column] = value
+    return bad
+
+
+FRAME = pd.DataFrame(X, columns=["age", "income", "city"])
+
+PARAMETERS = [
+    ({"height": 0}, r"'height' parameter .* must be an int in the range \[1, inf\) or a str among \{'auto'\}. Got 0"),
+    ({"height": 2.5}, "'height' parameter"),
+    ({"width": "wide"}, "'width' parameter .* Got 'wide'"),
+    ({"lattice": "triangular"}, "'lattice' parameter.* 'hexagonal'"),
+    ({"lattice": "hexagonal", "periodic": True, "height": 5}, "even height, got height=5; use 6, or periodic=False"),
+    ({"periodic": "yes"}, "'periodic' parameter"),
+    ({"p_norm": 0.5}, r"'p_norm' parameter .* range \[1"),
+    ({"normalize": "l2"}, "'normalize' parameter"),
+    ({"neighborhood": "mexican hat"}, "'neighborhood' parameter"),
+    ({"sigma_initial": 0}, "'sigma_initial' parameter"),
+    ({"sigma_final": -1.0}, "'sigma_final' parameter"),
+    ({"sigma_final": float("inf")}, "sigma_final.*(finite|inf)"),
+    ({"sigma_initial": 1.0, "sigma_final": 2.0}, "sigma_initial=1.0 is below sigma_final=2.0.*raise sigma_initial"),
+    ({"winner": "second"}, "'winner' parameter"),
+    ({"winner": "local"}, "winner='local' is not supported by this version of sktopo; use winner='nearest'"),
+    ({"temperature": -1.0}, "'temperature' parameter"),
+    ({"temperature": 0.5}, r"temperature=0.5 is not supported .* use temperature=0.0"),
+    ({"output": "labels"}, "'output' parameter"),
+    ({"init": "zeros"}, "'init' parameter"),
+    ({"init": np.zeros((9, 2))}, r"init must have shape \(n_units, n_features\) = \(9, 3\), got \(9, 2\)"),
+    ({"init": np.full((9, 3), np.nan)}, "init contains NaN"),
+    ({"solver": "stream"}, "solver='stream' is not supported .* use solver='auto' or 'batch'"),
+    ({"solver": "gradient"}, "solver='gradient' is not supported"),
+    ({"solver": "newton"}, "'solver' parameter"),
+    ({"max_iter": 0}, "'max_iter' parameter"),
+    ({"max_iter": 1.5}, "max_iter=1.5: solver='batch' makes whole passes; use an int"),
+    ({"tol": -1e-3}, "'tol' parameter"),
+    ({"batch_size": 0}, "'batch_size' parameter"),
+    ({"learning_rate": 0}, "'learning_rate' parameter"),
+    ({"device": "tpu"}, "'device' parameter"),
+    ({"random_state": "seed"}, "'random_state' parameter"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "message"), PARAMETERS, ids=str)
+def test_bad_parameters_are_named(parameters, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        TopographicMap(**{"height": 3, "width": 3, **parameters}).fit(X)
+
+
+SAMPLES = [
+    (with_value(np.nan), "contains NaN(.|\n)*First found in row 7, column 1"),
+    (with_value(np.inf), "contains infinity(.|\n)*First found in row 7, column 1"),
+    (FRAME.assign(income=FRAME.income.where(FRAME.index != 4)), "NaN(.|\n)*row 4, column 'income'"),
+    (FRAME.assign(city="Graz"), "could not convert string(.|\n)*row 0, column 'city'"),
+    (scipy.sparse.csr_array(X), r"Sparse X is not supported .* use X.toarray\(\)"),
+    (scipy.sparse.csc_matrix(X), "Sparse X is not supported"),
+    (np.ma.masked_less(X, 0), "masked array, whose mask would be lost"),
+    (X * 1j, "Complex data not supported"),
+    (X[0], "Reshape your data"),
+    (X[:, :, None], "Found array with dim 3"),
+    (X[:0], r"0 sample\(s\)"),
+    (X[:, :0], r"0 feature\(s\)"),
+    ([[1.0, 2.0], [3.0]], "inhomogeneous"),
+    (np.array([["a", "b"], ["c", "d"]]), "could not convert string"),
+    (torch.ones(5, 3, requires_grad=True), "X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach"),
+]
+
+
+@pytest.mark.parametrize(("samples", "message"), SAMPLES, ids=lambda value: value if isinstance(value, str) else "")
+def test_bad_samples_are_named_with_their_place(samples, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        TopographicMap(3, 3).fit(samples)
+
+
+@pytest.mark.parametrize("method", ["predict", "transform", "score", "score_samples", "hit_histogram"])
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (X[:, :2], "X has 2 features, but TopographicMap is expecting 3 features"),
+        (with_value(np.nan), "contains NaN(.|\n)*row 7, column 1"),
+        (with_value(-np.inf), "contains infinity(.|\n)*row 7, column 1"),
+        (scipy.sparse.csr_array(X), "Sparse X is not supported"),
+        (X[:0], r"0 sample\(s\)"),
+    ],
+    ids=["width", "nan", "inf", "sparse", "empty"],
+)
+def test_every_method_checks_its_samples(method, samples, message):
+    som = TopographicMap(3, 3, max_iter=1).fit(X)
+    with pytest.raises(ValueError, match=message):
+        getattr(som, method)(samples)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.r_[np.ones(29), -1.0], "sample_weight must not be negative, got .*-1.0.* in row 29"),
+        (np.zeros(30), "zero everywhere|at least one non-zero"),
+        (np.r_[np.ones(29), np.nan], "NaN"),
+        (np.r_[np.ones(29), np.inf], "infinity"),
+        (np.ones(29), r"sample_weight.shape == \(29,\), expected \(30,\)"),
+        (np.ones((30, 2)), "1D array or scalar"),
+        (np.full(30, 1e308), "sums to infinity; divide it by its maximum"),
+    ],
+)
+def test_bad_weights_are_named(weight, message):
+    with pytest.raises(ValueError, match=message):
+        TopographicMap(3, 3).fit(X, sample_weight=weight)
+
+
+@pytest.mark.parametrize(
+    ("output", "values", "message"),
+    [
+        ("coordinates", np.zeros((4, 3)), "X has 3 columns; output='coordinates' has 2"),
+        ("activations", np.zeros((4, 2)), "X has 2 columns; output='activations' has 9"),
+        ("activations", np.zeros((4, 9)), "every row needs one above 0"),
+        ("activations", -np.ones((4, 9)), "must not be negative"),
+        ("distances", np.full((4, 9), np.nan), "NaN"),
+    ],
+)
+def test_inverse_transform_checks_its_input(output, values, message):
+    som = TopographicMap(3, 3, output=output, max_iter=1).fit(X)
+    with pytest.raises(ValueError, match=message):
+        som.inverse_transform(values)
+
+
+UNFITTED = {
+    "predict": (X,),
+    "transform": (X,),
+    "inverse_transform": ([[0.0, 0.0]],),
+    "score": (X,),
+    "score_samples": (X,),
+    "hit_histogram": (X,),
+    "u_matrix": (),
+    "component_planes": (),
+    "to_layer": (),
+    "get_feature_names_out": (),
+}
+
+
+@pytest.mark.parametrize("method", UNFITTED)
+def test_unfitted_maps_say_so(method):
+    with pytest.raises(NotFittedError, match="not fitted"):
+        getattr(TopographicMap(), method)(*UNFITTED[method])
+
+
+@pytest.mark.parametrize("measure", [metrics.quantization_error, metrics.topographic_error])
+def test_metrics_of_unfitted_maps_say_so(measure):
+    with pytest.raises(NotFittedError, match="not fitted"):
+        measure(TopographicMap(), X)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_devices_that_are_not_there_are_named(device, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=f"device='{device}' is not available here; use None, 'auto' or one of: 'cpu'"):
+        TopographicMap(3, 3, device=device).fit(X)
+
+
+def test_mps_refuses_float64(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(ValueError, match="device='mps' computes in float32 only: pass X as float32"):
+        TopographicMap(3, 3, device="mps").fit(X)
+
+
+def test_columns_in_another_order_are_refused():
+    som = TopographicMap(3, 3, max_iter=1).fit(FRAME.iloc[:, :3])
+    with pytest.raises(ValueError, match="feature names should match"):
+        som.predict(FRAME[["city", "age", "income"]])
