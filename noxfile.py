@@ -34,13 +34,26 @@ def oldest(session: nox.Session) -> None:
         install = ("install", "-q", "--no-deps", "--target", str(overlay), f"scikit-learn=={OLDEST_SCIKIT_LEARN}")
         session.run(sys.executable, "-m", "pip", *install)
     path = os.pathsep.join([str(overlay), os.environ.get("PYTHONPATH", "")])
-    session.run(sys.executable, "-m", "pytest", "-q", "tests/test_sklearn.py", env={"PYTHONPATH": path})
+    # its parametrize_with_checks hands pytest a generator, which pytest 9 dislikes
+    quiet = ("-W", "ignore:Passing a non-Collection iterable:pytest.PytestWarning")
+    session.run(sys.executable, "-m", "pytest", "-q", "-rf", *quiet, "tests/test_sklearn.py", env={"PYTHONPATH": path})
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Doctests and tests; warnings are errors."""
-    session.run(sys.executable, "-m", "pytest", "-q", "--doctest-modules", "sktopo", "tests", *session.posargs)
+    session.run(
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--doctest-modules",
+        "--doctest-glob=README.md",
+        "sktopo",
+        "tests",
+        "README.md",
+        *session.posargs,
+    )
 
 
 @nox.session

