@@ -24,7 +24,7 @@ PARAMETERS = [
     ({"height": 0}, r"'height' parameter .* must be an int in the range \[1, inf\) or a str among \{'auto'\}. Got 0"),
     ({"height": 2.5}, "'height' parameter"),
     ({"width": "wide"}, "'width' parameter .* Got 'wide'"),
-    ({"lattice": "triangular"}, "'lattice' parameter.* 'hexagonal'"),
+    ({"lattice": "triangular"}, "'lattice' parameter.*'hexagonal'"),
     ({"lattice": "hexagonal", "periodic": True, "height": 5}, "even height, got height=5; use 6, or periodic=False"),
     ({"periodic": "yes"}, "'periodic' parameter"),
     ({"p_norm": 0.5}, r"'p_norm' parameter .* range \[1"),
