@@ -3,7 +3,7 @@
 import torch
 
 # A block of scores this large stays in a core's cache between the matrix product and the argmin.
-SCORE_BLOCK_BYTES = 3 * 2**20
+SCORE_BLOCK_BYTES = 2**20
 CHUNK_BYTES = 4 * 2**20
 # Below 64 rows, and for numbers of rows that are no multiple of it, a matrix product may sum in another order.
 ROW_MULTIPLE = 64

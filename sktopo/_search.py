@@ -1,12 +1,13 @@
 """The best one or two units of each sample.
 
-A search is prepared once for a codebook and then asked chunk by chunk; scores exist only for one cache-sized block of
-rows at a time. Samples and prototypes are centred on the codebook and scaled by a power of two (both exact or to the
-last bit), so that large offsets and huge or tiny values do no harm. A row's answer never depends on the rows beside
-it: blocks are padded to shapes for which matrix products are reproducible row by row.
+A search is prepared once for a codebook and then asked chunk by chunk, from any thread; scores exist only for one
+cache-sized block of rows at a time. Samples and prototypes are centred on the codebook and scaled by a power of two
+(both exact or to the last bit), so that large offsets and huge or tiny values do no harm. A row's answer never depends
+on the rows beside it: blocks have shapes for which matrix products are reproducible row by row.
 """
 
 import math
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, rounded_rows, wide_dtype
-from sktopo.distances import Operands, minkowski, operands, paired_distance, scores
+from sktopo.distances import minkowski, operand, paired_distance, scores
 
 # A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
 FEWEST_UNITS = 16
@@ -36,73 +37,92 @@ class Search:
     """
 
     def __init__(self, codebook: Tensor, p_norm: float, dtype: torch.dtype) -> None:
-        self.codebook = codebook
+        self.codebook = codebook.to(dtype)
         self.p_norm = p_norm
         self.n_units = codebook.shape[0]
+        self._wide = wide_dtype(codebook.device)
         # halves, because the difference of two huge values of opposite sign must stay finite
-        wide = codebook.to(wide_dtype(codebook.device)) / 2
-        self._half_centre = wide.mean(dim=0).to(dtype)
-        spread = wide - self._half_centre
+        halves = codebook.to(self._wide) / 2
+        self._half_centre = halves.mean(dim=0).to(dtype)
+        spread = halves - self._half_centre
         self._exponent = _exponent(spread, dtype)
         centred = (spread * 2.0**-self._exponent).to(dtype)
         self._scores: Scores = (EuclideanScores if p_norm == 2 else MinkowskiScores)(centred, p_norm)
+        self._scale = 2.0 ** (-self._exponent - 1)
+        self._minus_centre = -(self._half_centre * 2.0**-self._exponent)
+        self._ordinary = _largest_ordinary(self._half_centre, self._scores.largest_exponent + self._exponent)
         self._rows = block_rows(self.n_units, dtype.itemsize)
+        self._memory = threading.local()
 
     def bmu(self, x: Tensor) -> Tensor:
         """Best matching units of a chunk: int64 (n,), ties to the lowest unit."""
-        return torch.cat([_argmin(block) for block, _, _ in self._blocks(x)])
+        found = torch.empty(len(x), dtype=torch.int64, device=x.device)
+        for rows, block in self._blocks(self._centred(x)[0], len(x)):
+            _argmin(block, found[rows])
+        return found
 
     def two_best(self, x: Tensor) -> Tensor:
         """Best and second-best units of a chunk: int64 (n, 2)."""
-        found = []
-        for block, _, _ in self._blocks(x):
-            first = _argmin(block)
+        found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
+        for rows, block in self._blocks(self._centred(x)[0], len(x)):
+            first = _argmin(block, found[0, rows])
             block.scatter_(1, first[:, None], math.inf)
-            found.append(torch.stack([first, _argmin(block)], dim=1))
-        return torch.cat(found)
+            _argmin(block, found[1, rows])
+        return found.T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
         """Exact distance of each sample to its unit, in the widest type: (n,)."""
-        wide = wide_dtype(x.device)
-        return paired_distance(x.to(wide), self.codebook[unit].to(wide), self.p_norm)
+        return paired_distance(x.to(self.codebook), self.codebook.index_select(0, unit), self.p_norm, self._wide)
 
     def distances(self, x: Tensor) -> Tensor:
         """Distance of each sample to every unit: (n, n_units)."""
-        parts, start = [], 0
-        for block, centred, exponent in self._blocks(x):
-            distance = self._scores.to_distance(block, centred)
-            sample, unit = torch.nonzero(self._scores.cancelled(distance, centred), as_tuple=True)
-            distance = torch.ldexp(distance, exponent + 1)
-            distance[sample, unit] = self.distance(x[start + sample], unit).to(distance)
-            parts.append(distance)
-            start += len(block)
-        return torch.cat(parts)
+        centred, exponent = self._centred(x)
+        result = centred.new_empty((len(x), self.n_units))
+        for rows, block in self._blocks(centred, len(x)):
+            samples = centred[: len(x)][rows, :-1]
+            distance = self._scores.to_distance(block, samples)
+            row, unit = torch.nonzero(self._scores.cancelled(distance, samples), as_tuple=True)
+            result[rows] = torch.ldexp(distance, exponent[rows] + 1)
+            row += rows.start
+            result[row, unit] = self.distance(x[row], unit).to(result)
+        return result
 
-    def _blocks(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Consecutive blocks of rows: their scores (valid until the next), the centred rows, their exponents."""
-        for start in range(0, len(x), self._rows):
-            rows = x[start : start + self._rows]
-            centred, exponent = self._centred(rows)
-            yield self._scores(centred)[: len(rows), : self.n_units], centred[: len(rows)], exponent
+    def _blocks(self, centred: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
+        """Consecutive blocks of the first `n` rows and their scores, each valid until the next."""
+        for start in range(0, n, self._rows):
+            rows = slice(start, min(start + self._rows, n))
+            yield rows, self._scores(centred[start : start + self._rows])[: rows.stop - start, : self.n_units]
 
     def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Half the centred samples times 2^-exponent, with rows added up to a reproducible number.
+        """Half the centred samples times 2^-exponent with a last feature of 1, and the exponents (n, 1).
 
-        Rows so far outside that scores would overflow get a larger exponent of their own; to the last digit of
-        such a row all units are equally far.
+        Rows are added up to a reproducible number. The memory is the thread's own, and valid until its next call.
+        Rows so far outside that scores would overflow get a larger exponent of their own; to the last digit of such a
+        row all units are equally far.
         """
-        centred = self._half_centre.new_zeros((rounded_rows(len(x)), x.shape[1]))
-        inside = centred[: len(x)].copy_(x).mul_(0.5).sub_(self._half_centre)
-        exponent = torch.tensor([[self._exponent]], device=x.device)
-        limit = math.ldexp(1.0, min(1023, self._scores.largest_exponent + self._exponent))
-        if max(map(abs, map(float, inside.aminmax()))) > limit:
-            peak = inside.abs().amax(dim=1, keepdim=True)
-            own = torch.frexp(peak).exponent - self._scores.largest_exponent
-            exponent = own.clamp(min=self._exponent)
-            inside.mul_(torch.ldexp(torch.ones_like(peak), -exponent))
-        else:
-            inside.mul_(2.0**-self._exponent)
+        n, width = x.shape
+        centred = self._space(rounded_rows(n), width + 1)
+        inside, x = centred[:n, :width], x.to(centred.dtype)
+        exponent = torch.tensor([[self._exponent]], device=x.device).expand(n, 1)
+        low, high = map(float, x.aminmax())
+        if max(-low, high) <= self._ordinary:
+            # scaling by a power of two commutes with rounding: the same difference, in one pass
+            torch.add(self._minus_centre, x, alpha=self._scale, out=inside)
+            return centred, exponent
+        torch.mul(x, 0.5, out=inside).sub_(self._half_centre)
+        peak = inside.abs().amax(dim=1, keepdim=True)
+        exponent = torch.frexp(peak).exponent.sub(self._scores.largest_exponent).clamp(min=self._exponent)
+        inside.mul_(torch.ldexp(torch.ones_like(peak), -exponent))
         return centred, exponent
+
+    def _space(self, rows: int, width: int) -> Tensor:
+        """Rows of this thread's memory; the last column is 1."""
+        space: Tensor | None = getattr(self._memory, "space", None)
+        if space is None or len(space) < rows:
+            space = self._half_centre.new_zeros((rows, width))
+            space[:, -1] = 1
+            self._memory.space = space
+        return space[:rows]
 
 
 class Scores(ABC):
@@ -115,8 +135,8 @@ class Scores(ABC):
         self.largest_exponent = digits + 16  # beyond it the codebook is below the sample's last digit
 
     @abstractmethod
-    def __call__(self, centred: Tensor) -> Tensor:
-        """Scores (n, at least n_units); the least in a row wins."""
+    def __call__(self, samples: Tensor) -> Tensor:
+        """Scores (n, at least n_units) of centred samples with a last feature of 1; the least in a row wins."""
 
     @abstractmethod
     def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
@@ -132,19 +152,19 @@ class EuclideanScores(Scores):
 
     def __init__(self, centred: Tensor, p_norm: float) -> None:
         super().__init__(centred, p_norm)
-        weights, bias = operands(centred)
-        self._largest = float(bias.max())
+        right = operand(centred)
+        self._largest = float(right[-1].max())
         missing = max(0, FEWEST_UNITS - len(centred))
-        pad = torch.nn.functional.pad
-        self._ready = Operands(pad(weights, (0, missing)), pad(bias, (0, missing), value=math.inf))
-        self._buffer = centred.new_empty(0)
+        self._right = torch.nn.functional.pad(right, (0, missing)).contiguous()
+        self._memory = threading.local()
 
-    def __call__(self, centred: Tensor) -> Tensor:
-        """Scores, in a buffer that the next call uses again."""
-        shape = (len(centred), self._ready.bias.shape[1])
-        if self._buffer.shape != shape:
-            self._buffer = centred.new_empty(shape)
-        return scores(centred, self._ready, out=self._buffer)
+    def __call__(self, samples: Tensor) -> Tensor:
+        """Scores, in memory that this thread's next call uses again."""
+        shape = (len(samples), self._right.shape[1])
+        block: Tensor | None = getattr(self._memory, "block", None)
+        if block is None or len(block) < shape[0]:
+            block = self._memory.block = samples.new_empty(shape)
+        return scores(samples, self._right, out=block[: shape[0]])
 
     def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
         """``sqrt(|x|^2 + score)``."""
@@ -165,9 +185,9 @@ class MinkowskiScores(Scores):
         if not direct:
             self.largest_exponent = min(self.largest_exponent, int(1000 / p_norm))
 
-    def __call__(self, centred: Tensor) -> Tensor:
+    def __call__(self, samples: Tensor) -> Tensor:
         """Distances."""
-        return minkowski(centred.to(self.codebook), self.codebook, self.p_norm)
+        return minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
 
     def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
         """The scores as they are."""
@@ -189,8 +209,16 @@ def _exponent(spread: Tensor, dtype: torch.dtype) -> int:
     return max(-room, min(room, exponent))
 
 
-def _argmin(block: Tensor) -> Tensor:
+def _largest_ordinary(half_centre: Tensor, exponent: int) -> float:
+    """Up to this absolute value a sample minus the centre stays within 2^exponent, and nothing on the way overflows."""
+    centre = float(half_centre.abs().max())
+    largest = torch.finfo(half_centre.dtype).max
+    return min(largest / 4, math.ldexp(1.0, min(1022, exponent)) - centre) if centre < largest / 4 else -1.0
+
+
+def _argmin(block: Tensor, out: Tensor) -> Tensor:
     """Position of the least score of each row, the first one on ties."""
     if block.device.type == "cpu":
-        return torch.from_numpy(block.numpy().argmin(axis=1))  # SIMD over the product's own buffer
-    return block.argmin(dim=1)
+        block.numpy().argmin(axis=1, out=out.numpy())  # SIMD over the product's own memory
+        return out
+    return torch.argmin(block, dim=1, out=out)

@@ -5,33 +5,18 @@ bracket alone (the *score*) decides the best matching unit. Expanding cancels ba
 prototypes are centred first (a translation changes no distance). For other norms the differences are taken directly.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 # Matrix products over more features than this are summed in slices: within a slice a row's result depends neither on
 # the number of rows nor on the number of threads (docs/decisions/0002-stable-rows.md).
-FEATURE_SLICE = 256
+LARGEST_SLICE = 320
+# Distances beyond this or its inverse are computed again with scaling: their powers may have left the type's range.
+SAFE_POWER = 1e-12
 
 
-class Operands(NamedTuple):
-    """A codebook made ready for scoring centred samples: ``score = bias + x @ weights``.
-
-    Parameters
-    ----------
-    weights : Tensor of shape (n_features, n_units)
-        ``-2 W^T``.
-    bias : Tensor of shape (1, n_units)
-        ``|w|^2``.
-    """
-
-    weights: Tensor
-    bias: Tensor
-
-
-def operands(centred_codebook: Tensor) -> Operands:
-    """Operands of the Euclidean score.
+def operand(centred_codebook: Tensor) -> Tensor:
+    """A codebook made ready for scoring: ``-2 W^T`` with a last row ``|w|^2``, which meets a feature that is always 1.
 
     Parameters
     ----------
@@ -40,21 +25,21 @@ def operands(centred_codebook: Tensor) -> Operands:
 
     Returns
     -------
-    Operands
-        ``-2 W^T`` and ``|w|^2``.
+    Tensor of shape (n_features + 1, n_units)
+        The right factor of `scores`.
     """
-    return Operands((-2 * centred_codebook).T, centred_codebook.square().sum(dim=1)[None])
+    return torch.cat([-2 * centred_codebook, centred_codebook.square().sum(dim=1, keepdim=True)], dim=1).T
 
 
-def scores(centred: Tensor, ready: Operands, out: Tensor | None = None) -> Tensor:
+def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     """``|w|^2 - 2 x.w``: squared Euclidean distances less the sample's own ``|x|^2``.
 
     Parameters
     ----------
-    centred : Tensor of shape (n, n_features)
-        Samples minus the centre of the operands.
-    ready : Operands
-        From `operands`.
+    samples : Tensor of shape (n, n_features + 1)
+        Samples minus the centre, with a last feature that is 1.
+    right : Tensor of shape (n_features + 1, n_units)
+        From `operand`.
     out : Tensor of shape (n, n_units), optional
         Where to put the result.
 
@@ -63,10 +48,12 @@ def scores(centred: Tensor, ready: Operands, out: Tensor | None = None) -> Tenso
     Tensor of shape (n, n_units)
         Scores; the least in a row is the best matching unit.
     """
-    total = ready.bias
-    for start in range(0, centred.shape[1], FEATURE_SLICE):
-        features = slice(start, start + FEATURE_SLICE)
-        total = torch.addmm(total, centred[:, features], ready.weights[features], out=out)
+    width = samples.shape[1]
+    size = -(-width // -(-width // LARGEST_SLICE))  # slices of equal size
+    total = torch.mm(samples[:, :size], right[:size], out=out)
+    for start in range(size, width, size):
+        features = slice(start, start + size)
+        total = torch.addmm(total, samples[:, features], right[features], out=out)
     return total
 
 
@@ -92,7 +79,8 @@ def sqdist(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     centre = codebook.detach().mean(dim=0)
     centred = x - centre
     own = centred.square().sum(dim=1, keepdim=True)
-    return (own + scores(centred, operands(codebook - centre))).clamp(min=0)
+    with_one = torch.nn.functional.pad(centred, (0, 1), value=1.0)
+    return (own + scores(with_one, operand(codebook - centre))).clamp(min=0)
 
 
 def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
@@ -191,7 +179,7 @@ def normalized(x: Tensor, p_norm: float) -> Tensor:
     return moderate / torch.where(length > 0, length, torch.ones_like(length))
 
 
-def paired_distance(x: Tensor, prototypes: Tensor, p_norm: float) -> Tensor:
+def paired_distance(x: Tensor, prototypes: Tensor, p_norm: float, wide: torch.dtype) -> Tensor:
     """Distance of each sample to its own prototype, computed directly.
 
     Parameters
@@ -199,17 +187,24 @@ def paired_distance(x: Tensor, prototypes: Tensor, p_norm: float) -> Tensor:
     x : Tensor of shape (n, n_features)
         Samples.
     prototypes : Tensor of shape (n, n_features)
-        One prototype a sample.
+        One prototype a sample, of the same type.
     p_norm : float
         Order of the norm, at least 1, or inf.
+    wide : torch.dtype
+        Type to sum in.
 
     Returns
     -------
     Tensor of shape (n,)
-        Distances.
+        Distances, in the wide type.
     """
-    # halves, so that the difference of two huge values of opposite sign stays finite
-    return 2 * norm(x / 2 - prototypes / 2, p_norm)
+    length: Tensor = torch.linalg.vector_norm(x - prototypes, ord=p_norm, dim=1, dtype=wide)
+    doubtful = torch.nonzero(~((length > SAFE_POWER) & (length < 1 / SAFE_POWER)))[:, 0]
+    if len(doubtful):
+        # halves, so that the difference of two huge values of opposite sign stays finite
+        halves = x[doubtful].to(wide) / 2 - prototypes[doubtful].to(wide) / 2
+        length[doubtful] = 2 * norm(halves, p_norm)
+    return length
 
 
 def _nonzero_peak(x: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from sktopo._validation import (
 from sktopo.distances import normalized
 from sktopo.initialization import INITIALIZERS, automatic_shape, principal_plane
 from sktopo.lattices import LATTICES, Lattice
-from sktopo.metrics import MeanOverSamples, distances_to_bmu, quantization_error
+from sktopo.metrics import distances_to_bmu, quantization_error, weighted_mean, weighted_sum
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.nn import TopographicLayer
 from sktopo.schedules import annealing
@@ -277,14 +277,14 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     def _label(self, source: Source) -> None:
         """One last search: `labels_` is what `predict` says, and `quantization_error_` belongs to it."""
         search = FittedMap.of(self).search(source.dtype)
-        labels: list[Tensor] = []
-        parts = []
-        error = MeanOverSamples(lambda x: search.distance(x, labels[-1]))
-        for x, weight in source.chunks():
-            labels.append(search.bmu(x))
-            parts.append(error.update(x, weight))
-        self.labels_ = torch.cat(labels).cpu().numpy()
-        self.quantization_error_ = error.compute(parts)
+
+        def label(x: Tensor, weight: Tensor) -> tuple[Tensor, tuple[float, float]]:
+            bmu = search.bmu(x)
+            return bmu.cpu(), weighted_sum(search.distance(x, bmu), weight)
+
+        labels, parts = zip(*source.map_chunks(label), strict=True)
+        self.labels_ = torch.cat(labels).numpy()
+        self.quantization_error_ = weighted_mean(parts)
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map samples to what `output` says.

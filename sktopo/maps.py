@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from sktopo._device import wide_dtype
 from sktopo.distances import paired_distance
 from sktopo.lattices import Lattice
 
@@ -30,7 +31,7 @@ def u_matrix(codebook: Tensor, lattice: Lattice, p_norm: float) -> Tensor:
     Proc. Intern. Neural Networks Conf., 1990.
     """
     first, second = lattice.edges().to(codebook.device).T
-    length = paired_distance(codebook[first], codebook[second], p_norm)
+    length = paired_distance(codebook[first], codebook[second], p_norm, wide_dtype(codebook.device))
     total = length.new_zeros(lattice.n_units)
     degree = torch.zeros_like(total)
     for end in (first, second):

@@ -1,11 +1,11 @@
 """Quality measures of a fitted map.
 
-A measure that is a mean over samples is a pair: `update` turns a chunk into one number a row, and the weighted sums of
-chunks add; `compute` divides at the end. So every measure streams, takes weights and works for any source.
+A measure that is a mean over samples is a pair: `weighted_sum` updates with the numbers of a chunk, and its sums add;
+`weighted_mean` divides at the end. So every measure streams, takes weights and works for any source.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,64 +18,56 @@ from sktopo._sources import Source
 __all__ = ["quantization_error", "topographic_error"]
 
 
-class MeanOverSamples:
-    """A weighted mean that is summed chunk by chunk.
+def weighted_sum(values: Tensor, weight: Tensor) -> tuple[float, float]:
+    """Update step of a mean over samples: one chunk's weighted sum, and its weight.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n,)
+        One number a sample.
+    weight : Tensor of shape (n,)
+        Their weights.
+
+    Returns
+    -------
+    tuple of float
+        What `weighted_mean` takes a sequence of.
+    """
+    return float((values.to(weight) * weight).sum()), float(weight.sum())
+
+
+def weighted_mean(parts: Sequence[tuple[float, float]]) -> float:
+    """Compute step of a mean over samples: divide what the chunks have summed.
+
+    Parameters
+    ----------
+    parts : sequence of tuple of float
+        Results of `weighted_sum`.
+
+    Returns
+    -------
+    float
+        The weighted mean.
+    """
+    return math.fsum(total for total, _ in parts) / math.fsum(weight for _, weight in parts)
+
+
+def mean_over_samples(per_row: Callable[[Tensor], Tensor], source: Source) -> float:
+    """Weighted mean over a source of one number a sample.
 
     Parameters
     ----------
     per_row : callable
-        Turns a chunk of samples ``(n, n_features)`` into one number a row, ``(n,)``.
+        Turns a chunk of samples ``(n, n_features)`` into ``(n,)`` numbers.
+    source : Source
+        Samples and weights.
+
+    Returns
+    -------
+    float
+        The weighted mean.
     """
-
-    def __init__(self, per_row: Callable[[Tensor], Tensor]) -> None:
-        self.per_row = per_row
-
-    def update(self, x: Tensor, weight: Tensor) -> tuple[float, float]:
-        """Weighted sum and weight of one chunk.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, n_features)
-            Samples.
-        weight : Tensor of shape (n,)
-            Their weights.
-
-        Returns
-        -------
-        tuple of float
-            What `compute` takes a list of.
-        """
-        return float((self.per_row(x).to(weight) * weight).sum()), float(weight.sum())
-
-    def compute(self, parts: list[tuple[float, float]]) -> float:
-        """The mean over all chunks.
-
-        Parameters
-        ----------
-        parts : list of tuple of float
-            Results of `update`.
-
-        Returns
-        -------
-        float
-            The weighted mean.
-        """
-        return math.fsum(total for total, _ in parts) / math.fsum(weight for _, weight in parts)
-
-    def over(self, source: Source) -> float:
-        """The mean over a source.
-
-        Parameters
-        ----------
-        source : Source
-            Samples and weights.
-
-        Returns
-        -------
-        float
-            The weighted mean.
-        """
-        return self.compute([self.update(x, weight) for x, weight in source.chunks()])
+    return weighted_mean(list(source.map_chunks(lambda x, weight: weighted_sum(per_row(x), weight))))
 
 
 def distances_to_bmu(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
@@ -138,7 +130,7 @@ def quantization_error(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | Non
     True
     """
     fitted, source = open_query(*_unwrapped(map, X), sample_weight)
-    return MeanOverSamples(distances_to_bmu(fitted, source.dtype)).over(source)
+    return mean_over_samples(distances_to_bmu(fitted, source.dtype), source)
 
 
 def topographic_error(
@@ -191,7 +183,7 @@ def topographic_error(
         best, second = search.two_best(x).T
         return torch.logical_and(~lattice.adjacent(best, second, neighbors), best != second)
 
-    return MeanOverSamples(folded).over(source)
+    return mean_over_samples(folded, source)
 
 
 def _unwrapped(map: Any, X: ArrayLike) -> tuple[Any, Any]:

@@ -68,7 +68,7 @@ def test_normalized_has_finite_gradients_at_zero(p_norm):
 
 def test_paired_distance_of_huge_opposite_values_is_finite():
     x = torch.tensor([[1.5e308, 0.0]], dtype=torch.float64)
-    assert paired_distance(x / 4, -x / 4, 2.0).item() == pytest.approx(0.75e308)
+    assert paired_distance(x / 4, -x / 4, 2.0, torch.float64).item() == pytest.approx(0.75e308)
 
 
 @pytest.mark.parametrize("bad", [0.5, 0, -1, float("nan")])

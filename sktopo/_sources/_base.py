@@ -2,9 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from sktopo._threads import map_chunks
+
+Result = TypeVar("Result")
 
 
 class Source(ABC):
@@ -30,9 +35,15 @@ class Source(ABC):
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All rows in order: chunks of samples (n, n_features) and their weights (n,) in the widest type."""
 
+    def map_chunks(self, step: Callable[[Tensor, Tensor], Result]) -> Iterator[Result]:
+        """``step(x, weight)`` of every chunk, in order; on the CPU several chunks are worked on at a time."""
+        if self.device.type == "cpu":
+            return map_chunks(lambda chunk: step(*chunk), self.chunks())
+        return (step(x, weight) for x, weight in self.chunks())
+
     def reduce(self, step: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """The sum of ``step(x, weight)`` over all chunks."""
-        parts = (step(x, weight) for x, weight in self.chunks())
+        """The sum of ``step(x, weight)`` over all chunks, added in their order."""
+        parts = self.map_chunks(step)
         total = next(parts)
         for part in parts:
             total = total + part
@@ -41,8 +52,7 @@ class Source(ABC):
     def map_rows(self, step: Callable[[Tensor], Tensor]) -> Tensor:
         """``step(x)`` of every chunk, row by row in one CPU tensor."""
         result, start = None, 0
-        for x, _ in self.chunks():
-            part = step(x)
+        for part in self.map_chunks(lambda x, _: step(x)):
             if result is None:
                 result = torch.empty((self.n_rows, *part.shape[1:]), dtype=part.dtype)
             result[start : start + len(part)] = part
