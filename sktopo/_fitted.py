@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sktopo._device import resolve_device, wide_dtype
+from sktopo._device import block_rows, resolve_device, wide_dtype
 from sktopo._search import Search
 from sktopo._sources import ArraySource, Source
 from sktopo._validation import check_samples
@@ -37,6 +37,8 @@ class FittedMap:
     @classmethod
     def of(cls, estimator: Any) -> "FittedMap":
         """Read an estimator; NotFittedError if there is nothing to read."""
+        if not hasattr(estimator, "to_layer"):
+            raise TypeError(f"A TopographicMap, or a Pipeline that ends in one, is needed; got {estimator!r}.")
         check_is_fitted(estimator)
         codebook = torch.from_numpy(np.array(estimator.codebook_))
         device = resolve_device(estimator.device, codebook.dtype)
@@ -68,8 +70,10 @@ def open_source(
     return ArraySource(X, sample_weight, resolve_device(estimator.device, dtype), prepare, rows)
 
 
-def open_query(estimator: Any, X: Any, sample_weight: ArrayLike | None = None) -> tuple[FittedMap, Source]:
-    """A fitted map and new samples, checked, ready to be searched."""
+def open_query(
+    estimator: Any, X: Any, sample_weight: ArrayLike | None = None, columns: int = 1
+) -> tuple[FittedMap, Source]:
+    """A fitted map and new samples, checked, in chunks whose answers of so many columns are small too."""
     fitted = FittedMap.of(estimator)
     checked, weight = check_samples(estimator, X, sample_weight, reset=False)
-    return fitted, open_source(estimator, checked, weight)
+    return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.itemsize))

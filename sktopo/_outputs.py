@@ -5,6 +5,7 @@ Each output turns a chunk of samples into rows of numbers and such rows into poi
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,9 @@ from sktopo.lattices import Lattice
 
 class Output(ABC):
     """One kind of transformed sample."""
+
+    # prototypes that the way back gathers for each sample
+    n_corners: ClassVar[int] = 1
 
     @abstractmethod
     def n_columns(self, lattice: Lattice) -> int:
@@ -31,6 +35,8 @@ class Output(ABC):
 
 class Coordinates(Output):
     """Lattice coordinates of the best matching unit; back by interpolation between the units around a point."""
+
+    n_corners = 5
 
     def n_columns(self, lattice: Lattice) -> int:  # noqa: ARG002
         """Row and column."""

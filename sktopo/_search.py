@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from sktopo._device import block_rows, rounded_rows, wide_dtype
-from sktopo.distances import minkowski, operand, paired_distance, scores
+from sktopo._device import block_rows, chunk_rows, rounded_rows, wide_dtype
+from sktopo.distances import LARGEST_DIRECT_POWER, minkowski, operand, paired_distance, scores
 
 # A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
 FEWEST_UNITS = 16
@@ -37,13 +37,17 @@ class Search:
     """
 
     def __init__(self, codebook: Tensor, p_norm: float, dtype: torch.dtype) -> None:
-        self.codebook = codebook.to(dtype)
+        self.codebook = codebook
         self.p_norm = p_norm
         self.n_units = codebook.shape[0]
         self._wide = wide_dtype(codebook.device)
         # halves, because the difference of two huge values of opposite sign must stay finite
         halves = codebook.to(self._wide) / 2
-        self._half_centre = halves.mean(dim=0).to(dtype)
+        # the median: a few prototypes on outliers must not move the centre away from all others
+        middle = halves.median(dim=0).values
+        if not _within(dtype, middle, halves - middle):
+            dtype = self._wide
+        self._half_centre = middle.to(dtype)
         spread = halves - self._half_centre
         self._exponent = _exponent(spread, dtype)
         centred = (spread * 2.0**-self._exponent).to(dtype)
@@ -72,7 +76,7 @@ class Search:
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
         """Exact distance of each sample to its unit, in the widest type: (n,)."""
-        return paired_distance(x.to(self.codebook), self.codebook.index_select(0, unit), self.p_norm, self._wide)
+        return paired_distance(x, self.codebook.index_select(0, unit), self.p_norm, self._wide)
 
     def distances(self, x: Tensor) -> Tensor:
         """Distance of each sample to every unit: (n, n_units)."""
@@ -84,14 +88,17 @@ class Search:
             row, unit = torch.nonzero(self._scores.cancelled(distance, samples), as_tuple=True)
             result[rows] = torch.ldexp(distance, exponent[rows] + 1)
             row += rows.start
-            result[row, unit] = self.distance(x[row], unit).to(result)
+            step = chunk_rows(x.shape[1])
+            for first in range(0, len(row), step):
+                pairs = slice(first, first + step)
+                result[row[pairs], unit[pairs]] = self.distance(x[row[pairs]], unit[pairs]).to(result)
         return result
 
     def _blocks(self, centred: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
         """Consecutive blocks of the first `n` rows and their scores, each valid until the next."""
         for start in range(0, n, self._rows):
             rows = slice(start, min(start + self._rows, n))
-            yield rows, self._scores(centred[start : start + self._rows])[: rows.stop - start, : self.n_units]
+            yield rows, self._scores(centred[start : start + self._rows])[: rows.stop - start]
 
     def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Half the centred samples times 2^-exponent with a last feature of 1, and the exponents (n, 1).
@@ -153,18 +160,17 @@ class EuclideanScores(Scores):
     def __init__(self, centred: Tensor, p_norm: float) -> None:
         super().__init__(centred, p_norm)
         right = operand(centred)
-        self._largest = float(right[-1].max())
-        missing = max(0, FEWEST_UNITS - len(centred))
-        self._right = torch.nn.functional.pad(right, (0, missing)).contiguous()
+        self._n_units = len(centred)
+        # padded units have score 0 and are cut off again
+        self._right = torch.nn.functional.pad(right, (0, max(0, FEWEST_UNITS - len(centred)))).contiguous()
         self._memory = threading.local()
 
     def __call__(self, samples: Tensor) -> Tensor:
         """Scores, in memory that this thread's next call uses again."""
-        shape = (len(samples), self._right.shape[1])
         block: Tensor | None = getattr(self._memory, "block", None)
-        if block is None or len(block) < shape[0]:
-            block = self._memory.block = samples.new_empty(shape)
-        return scores(samples, self._right, out=block[: shape[0]])
+        if block is None or len(block) < len(samples):
+            block = self._memory.block = samples.new_empty((len(samples), self._right.shape[1]))
+        return scores(samples, self._right, out=block[: len(samples)])[:, : self._n_units]
 
     def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
         """``sqrt(|x|^2 + score)``."""
@@ -172,17 +178,16 @@ class EuclideanScores(Scores):
 
     def cancelled(self, distance: Tensor, centred: Tensor) -> Tensor:
         """Where the square is small beside its terms."""
-        return distance.square() < CANCELLED * (_sqnorm(centred) + self._largest)
+        return distance.square() <= CANCELLED * (_sqnorm(centred) + self._right[-1, : self._n_units])
 
 
 class MinkowskiScores(Scores):
     """The distances themselves, from the differences."""
 
     def __init__(self, centred: Tensor, p_norm: float) -> None:
-        # a p-th power soon leaves float32's range
-        direct = p_norm == 1 or math.isinf(p_norm)
-        super().__init__(centred if direct else centred.to(wide_dtype(centred.device)), p_norm)
-        if not direct:
+        # sums over many features and p-th powers need more than float32; a maximum does not
+        super().__init__(centred if math.isinf(p_norm) else centred.to(wide_dtype(centred.device)), p_norm)
+        if p_norm <= LARGEST_DIRECT_POWER:
             self.largest_exponent = min(self.largest_exponent, int(1000 / p_norm))
 
     def __call__(self, samples: Tensor) -> Tensor:
@@ -200,6 +205,13 @@ class MinkowskiScores(Scores):
 
 def _sqnorm(x: Tensor) -> Tensor:
     return x.square().sum(dim=1, keepdim=True)
+
+
+def _within(dtype: torch.dtype, centre: Tensor, spread: Tensor) -> bool:
+    """Whether a centre and a spread of a wide type can be held and scaled in a type."""
+    limits = torch.finfo(dtype)
+    largest, smallest = float(centre.abs().max()), float(spread.abs().max())
+    return largest < limits.max / 4 and (smallest == 0 or limits.tiny * 4 < smallest < limits.max / 4)
 
 
 def _exponent(spread: Tensor, dtype: torch.dtype) -> int:

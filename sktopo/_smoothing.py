@@ -68,13 +68,13 @@ class CompactSmoother(Smoother):
 
     def _smooth(self, grid: Tensor) -> Tensor:
         result = torch.zeros_like(grid)
-        reach = self.neighborhood.support(self.sigma) ** 2
+        reach = self.neighborhood.support(self.sigma)
         row_sqdist = self._row_sqdist()
         for target, target_shift in self.lattice.row_groups():
             for source, source_shift in self.lattice.row_groups():
                 column_sqdist = self._column_sqdist(source_shift - target_shift)
                 between = row_sqdist[target, source]
-                for distance in torch.unique(between[between <= reach]):
+                for distance in torch.unique(between[between.sqrt() <= reach]):
                     along = self.neighborhood(column_sqdist + distance, self.sigma).to(grid)
                     across = (between == distance).to(grid)
                     gathered = (across @ grid[source].flatten(1)).reshape(-1, *grid.shape[1:])

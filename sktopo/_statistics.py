@@ -17,7 +17,8 @@ from sktopo._device import LARGEST_CHUNK, wide_dtype
 from sktopo._sources import Source
 
 LIMB_BITS = 26
-# Integer weights up to this keep the sum of a chunk's integers below 2^53, where float64 is exact.
+# Integer weights up to this keep the sum of a chunk's integers below 2^53, where float64 is exact. Larger ones are
+# added in int64, which is slower.
 LARGEST_INTEGER_WEIGHT = 2 ** (52 - LIMB_BITS) // LARGEST_CHUNK
 LARGEST_INTEGER_TOTAL = 2**36
 # A denominator below this share of the mean mass is rounding, and the old prototype is kept.
@@ -55,6 +56,7 @@ class DataRange:
     high: Tensor  # (features,)
     total_weight: float
     integer_weights: bool
+    small_weights: bool
 
     @classmethod
     def of(cls, source: Source) -> "DataRange":
@@ -69,8 +71,8 @@ class DataRange:
             total += float(weight.sum())
             largest = max(largest, float(weight.max()))
             whole = whole and bool((weight == weight.round()).all())
-        fits = largest <= LARGEST_INTEGER_WEIGHT and total <= LARGEST_INTEGER_TOTAL
-        return cls(low, high, total, whole and fits)
+        integers = whole and total <= LARGEST_INTEGER_TOTAL
+        return cls(low, high, total, integers, not integers or largest <= LARGEST_INTEGER_WEIGHT)
 
 
 class Grid:
@@ -89,9 +91,12 @@ class Grid:
         self.extent = extent
         self._half_centre = extent.low / 4 + extent.high / 4
         half_range = extent.high / 2 - extent.low / 2
+        varies = half_range > 0
         exponents = torch.frexp(half_range).exponent.clamp(-1000, 1023)
         unit = torch.ldexp(torch.ones_like(half_range), exponents)  # a feature lies within [-1, 1] times this
-        self.scale = unit.max()
+        self.scale = unit[varies].max() if bool(varies.any()) else torch.ones_like(unit[0])
+        unit = torch.where(varies, unit, self.scale)
+        self._rounding = 8 * torch.finfo(unit.dtype).eps * (extent.low.abs() / 4 + extent.high.abs() / 4 + unit / 4)
         self._to_grid = 2 / unit
         self._relative_unit = unit / self.scale
         self._square_unit = self._relative_unit / math.sqrt(len(unit))
@@ -104,9 +109,17 @@ class Grid:
         return (codebook / 2 - self._half_centre) * (2 / self.scale)
 
     def from_frame(self, codebook: Tensor) -> Tensor:
-        """A codebook in the data's own coordinates, within the data's range."""
-        moved = (self._half_centre + codebook * (self.scale / 2)) * 2
-        return torch.minimum(torch.maximum(moved, self.extent.low), self.extent.high)
+        """A codebook in the data's own coordinates; what rounding pushed out of the data's range is put back."""
+        half = self._half_centre + codebook * (self.scale / 2)
+        low, high = self.extent.low / 2, self.extent.high / 2
+        half = torch.where((half < low) & (half > low - self._rounding), low, half)
+        half = torch.where((half > high) & (half < high + self._rounding), high, half)
+        return half * 2
+
+    def clipped(self, codebook: Tensor) -> Tensor:
+        """A codebook in the frame, moved into the data's range."""
+        low, high = self.to_frame(self.extent.low), self.to_frame(self.extent.high)
+        return torch.minimum(torch.maximum(codebook, low), high)
 
     def samples(self, x: Tensor) -> Tensor:
         """Samples in the frame."""
@@ -122,9 +135,10 @@ class Grid:
             limbs = [limb.mul_(weight) for limb in _limbs(values, LIMB_BITS)]
         else:
             limbs = _limbs(values.mul_(weight), 2 * LIMB_BITS)
-        sums = values.new_zeros((2, n_units, values.shape[1]))
+        dtype = values.dtype if self.extent.small_weights else torch.int64
+        sums = torch.zeros((2, n_units, values.shape[1]), dtype=dtype, device=values.device)
         for limb, into in zip(limbs, sums, strict=True):
-            into.scatter_add_(0, unit[:, None].expand_as(limb), limb)  # exact: integers below 2^53
+            into.scatter_add_(0, unit[:, None].expand_as(limb), limb.to(dtype))  # exact: integers below 2^53
         return sums.to(torch.int64)
 
     def statistics(self, totals: Tensor) -> UnitStatistics:

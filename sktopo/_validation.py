@@ -122,8 +122,8 @@ def check_samples(
         )
     if isinstance(X, np.ma.MaskedArray):
         raise ValueError("X is a masked array, whose mask would be lost; pass X.filled(value) instead.")
-    if isinstance(X, torch.Tensor) and X.requires_grad:
-        raise ValueError("X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach().")
+    if isinstance(X, torch.Tensor):
+        X = _array_of(X)
     with _naming_the_place(X):
         X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset)
     return X, None if sample_weight is None else _checked_weight(sample_weight, X)
@@ -131,7 +131,8 @@ def check_samples(
 
 def check_initial_codebook(init: ArrayLike, n_units: int, n_features: int) -> NDArray[np.float64]:
     """An array given as `init` as float64, or a ValueError that says which shape is needed."""
-    codebook: NDArray[np.float64] = check_array(init, dtype=np.float64, input_name="init")
+    # a copy: what came from a worker's memory map is read-only
+    codebook = np.array(check_array(init, dtype=np.float64, input_name="init"), order="C")
     if codebook.shape != (n_units, n_features):
         raise ValueError(
             f"init must have shape (n_units, n_features) = ({n_units}, {n_features}), got {codebook.shape}; "
@@ -148,6 +149,18 @@ def make_generator(random_state: Any) -> torch.Generator:
     else:
         generator.manual_seed(int(check_random_state(random_state).randint(np.iinfo(np.int32).max)))
     return generator
+
+
+def _array_of(X: torch.Tensor) -> NDArray[Any]:
+    """The memory of a CPU tensor as an array, of the same type."""
+    if X.requires_grad:
+        raise ValueError("X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach().")
+    if X.device.type != "cpu":
+        raise ValueError(f"X lives on {X.device}, which this version of sktopo does not take; use X.cpu().")
+    if X.dtype in (torch.bfloat16, torch.float16):
+        raise ValueError(f"X is {X.dtype}; use X.float(), because only float32 and float64 are computed in.")
+    array: NDArray[Any] = X.numpy()
+    return array
 
 
 def _checked_weight(sample_weight: ArrayLike, X: NDArray[Any]) -> NDArray[np.float64]:
@@ -186,8 +199,8 @@ def _first_bad_place(X: Any) -> str | None:
         name = names[column] if names else str(column)
         for row, value in enumerate(values[:, column]):
             try:
-                finite = math.isfinite(value)
-            except TypeError:
+                finite = math.isfinite(float(value))
+            except (TypeError, ValueError):
                 finite = False
             if not finite:
                 return f"row {row}, column {name}"

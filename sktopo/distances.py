@@ -5,12 +5,17 @@ bracket alone (the *score*) decides the best matching unit. Expanding cancels ba
 prototypes are centred first (a translation changes no distance). For other norms the differences are taken directly.
 """
 
+import math
+from typing import SupportsFloat
+
 import torch
 from torch import Tensor
 
 # Matrix products over more features than this are summed in slices: within a slice a row's result depends neither on
 # the number of rows nor on the number of threads (docs/decisions/0002-stable-rows.md).
 LARGEST_SLICE = 320
+# Powers up to this are taken directly, in float64; beyond it, each difference is first divided by its largest part.
+LARGEST_DIRECT_POWER = 32
 # Distances beyond this or its inverse are computed again with scaling: their powers may have left the type's range.
 SAFE_POWER = 1e-12
 
@@ -75,7 +80,7 @@ def sqdist(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
         Squared distances.
     """
     if p_norm != 2:
-        return minkowski(x, codebook, p_norm).square()
+        return _scaled_minkowski(x, codebook, p_norm).square()
     centre = codebook.detach().mean(dim=0)
     centred = x - centre
     own = centred.square().sum(dim=1, keepdim=True)
@@ -100,7 +105,20 @@ def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     Tensor of shape (n, n_units)
         Distances.
     """
+    if LARGEST_DIRECT_POWER < p_norm < math.inf:
+        return torch.stack([norm(x - prototype, p_norm) for prototype in codebook], dim=1)
     return torch.cdist(x, codebook, p=p_norm, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
+    """The same, for values of any size: powers are taken of numbers up to 1, in float64 where there is one."""
+    if p_norm == 1 or math.isinf(p_norm):
+        return minkowski(x, codebook, p_norm)
+    wide = x.dtype if x.device.type == "mps" else torch.float64
+    peak = torch.maximum(x.detach().abs().max(), codebook.detach().abs().max()) if len(x) else torch.ones(())
+    peak = torch.where(peak > 0, peak, torch.ones_like(peak))
+    scaled = minkowski((x / peak).to(wide), (codebook / peak).to(wide), p_norm)
+    return scaled.to(x.dtype) * peak
 
 
 def masked_sqdist(x: Tensor, mask: Tensor, codebook: Tensor, p_norm: float, *, normalize: bool = False) -> Tensor:
@@ -127,15 +145,33 @@ def masked_sqdist(x: Tensor, mask: Tensor, codebook: Tensor, p_norm: float, *, n
     Tensor of shape (n, n_units)
         Squared distances.
     """
+    if p_norm == 2:
+        return _masked_euclidean(x, mask, codebook, normalize=normalize)
     observed = torch.where(mask, x, torch.zeros_like(x))
     columns = []
-    for prototype in codebook:  # a unit at a time: never samples x units x features
+    for prototype in codebook:
         visible = torch.where(mask, prototype, torch.zeros_like(prototype))
         if normalize:
             columns.append(norm(normalized(observed, p_norm) - normalized(visible, p_norm), p_norm))
         else:
             columns.append(norm(observed - visible, p_norm))
     return torch.stack(columns, dim=1).square()
+
+
+def _masked_euclidean(x: Tensor, mask: Tensor, codebook: Tensor, *, normalize: bool) -> Tensor:
+    """``|m x|^2 - 2 (m x).w + m.(w^2)``: two matrix products."""
+    seen = mask.to(codebook.dtype)
+    if not normalize:
+        centre = codebook.detach().mean(dim=0)
+        observed, prototypes = torch.where(mask, x - centre, torch.zeros_like(x)), codebook - centre
+        own = observed.square().sum(dim=1, keepdim=True)
+        return (own - 2 * observed @ prototypes.T + seen @ prototypes.square().T).clamp(min=0)
+    observed = normalized(torch.where(mask, x, torch.zeros_like(x)), 2.0)
+    visible = seen @ codebook.square().T  # (n, units): squared norms over the observed features
+    present = visible > 0
+    length = torch.where(present, visible, torch.ones_like(visible)).sqrt()
+    own = observed.square().sum(dim=1, keepdim=True)
+    return (own - 2 * (observed @ codebook.T) / length + present.to(own.dtype)).clamp(min=0)
 
 
 def norm(x: Tensor, p_norm: float) -> Tensor:
@@ -187,7 +223,7 @@ def paired_distance(x: Tensor, prototypes: Tensor, p_norm: float, wide: torch.dt
     x : Tensor of shape (n, n_features)
         Samples.
     prototypes : Tensor of shape (n, n_features)
-        One prototype a sample, of the same type.
+        One prototype a sample.
     p_norm : float
         Order of the norm, at least 1, or inf.
     wide : torch.dtype
@@ -198,12 +234,12 @@ def paired_distance(x: Tensor, prototypes: Tensor, p_norm: float, wide: torch.dt
     Tensor of shape (n,)
         Distances, in the wide type.
     """
-    length: Tensor = torch.linalg.vector_norm(x - prototypes, ord=p_norm, dim=1, dtype=wide)
+    x, prototypes = x.to(wide), prototypes.to(wide)
+    length: Tensor = torch.linalg.vector_norm(x - prototypes, ord=p_norm, dim=1)
     doubtful = torch.nonzero(~((length > SAFE_POWER) & (length < 1 / SAFE_POWER)))[:, 0]
     if len(doubtful):
         # halves, so that the difference of two huge values of opposite sign stays finite
-        halves = x[doubtful].to(wide) / 2 - prototypes[doubtful].to(wide) / 2
-        length[doubtful] = 2 * norm(halves, p_norm)
+        length[doubtful] = 2 * norm(x[doubtful] / 2 - prototypes[doubtful] / 2, p_norm)
     return length
 
 
@@ -213,13 +249,13 @@ def _nonzero_peak(x: Tensor) -> Tensor:
     return torch.where(largest > 0, largest, torch.ones_like(largest))
 
 
-def check_p_norm(p_norm: float, name: str = "p_norm") -> float:
+def check_p_norm(p_norm: object, name: str = "p_norm") -> float:
     """The order of a norm as a float, checked.
 
     Parameters
     ----------
-    p_norm : float
-        At least 1, or inf.
+    p_norm : object
+        A number of at least 1, or inf.
     name : str, default="p_norm"
         What the caller calls it.
 
@@ -233,6 +269,6 @@ def check_p_norm(p_norm: float, name: str = "p_norm") -> float:
     ValueError
         If it is below 1 or not a number.
     """
-    if not p_norm >= 1:  # NaN fails this too
+    if isinstance(p_norm, bool) or not isinstance(p_norm, SupportsFloat) or not float(p_norm) >= 1:
         raise ValueError(f"{name} must be at least 1 (inf is allowed), got {p_norm!r}.")
     return float(p_norm)

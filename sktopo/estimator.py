@@ -10,9 +10,10 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor
 
 from sktopo import maps
+from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, open_query, open_source
 from sktopo._outputs import OUTPUTS
-from sktopo._sources import Source
+from sktopo._sources import ArraySource, Source
 from sktopo._statistics import DataRange, Grid
 from sktopo._validation import (
     PARAMETER_CONSTRAINTS,
@@ -24,7 +25,7 @@ from sktopo._validation import (
     make_generator,
 )
 from sktopo.distances import normalized
-from sktopo.initialization import INITIALIZERS, automatic_shape, principal_plane
+from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES, Lattice
 from sktopo.metrics import distances_to_bmu, quantization_error, weighted_mean, weighted_sum
 from sktopo.neighborhoods import NEIGHBORHOODS
@@ -216,7 +217,9 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         """
         check_supported(self)
         samples, weight = check_samples(self, X, sample_weight, reset=True)
-        start = self._start(open_source(self, samples, weight, rows=self.batch_size))
+        # where a run starts must not depend on its chunks: the first passes are over those of the default size
+        source = open_source(self, samples, weight, rows=self.batch_size)
+        start = self._start(open_source(self, samples, weight), source)
         watch = CallbackRun(self, X, y, lambda state: self._learned(start, state, samples.dtype))
         state = SOLVERS[self.solver](start.problem, self.max_iter).run(start.source, start.codebook, watch)
         for name, value in self._learned(start, state, samples.dtype).items():
@@ -226,11 +229,11 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         watch.end(state)
         return self
 
-    def _start(self, source: Source) -> _Start:
+    def _start(self, all_rows: Source, source: Source) -> _Start:
         """Everything a run begins with."""
-        grid = Grid(DataRange.of(source))
-        lattice = self._lattice(source, grid)
-        codebook = self._initial_codebook(lattice, source, grid)
+        moments = Moments(all_rows, Grid(DataRange.of(all_rows)))
+        grid, lattice = moments.grid, self._lattice(moments)
+        codebook = self._initial_codebook(lattice, moments)
         if self.normalize:
             codebook = grid.to_frame(normalized(grid.from_frame(codebook), float(self.p_norm)))
         problem = Problem(
@@ -244,22 +247,22 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         )
         return _Start(source, problem, codebook)
 
-    def _lattice(self, source: Source, grid: Grid) -> Lattice:
+    def _lattice(self, moments: Moments) -> Lattice:
         """The lattice that the parameters describe, or that the data suggests."""
         kind, periodic = LATTICES[self.lattice], bool(self.periodic)
         height, width = (None if side == "auto" else int(side) for side in (self.height, self.width))
         if height is None or width is None:
-            plane = principal_plane(source, grid)
             multiple = kind.height_multiple if periodic else 1
-            height, width = automatic_shape(grid.extent.total_weight, plane, height, width, multiple)
+            height, width = automatic_shape(moments.total_weight, moments.plane, height, width, multiple)
         return kind(height, width, periodic)
 
-    def _initial_codebook(self, lattice: Lattice, source: Source, grid: Grid) -> Tensor:
+    def _initial_codebook(self, lattice: Lattice, moments: Moments) -> Tensor:
         """The first codebook, in the grid's frame."""
         if not isinstance(self.init, str):
-            given = check_initial_codebook(self.init, lattice.n_units, source.n_features)
-            return grid.to_frame(torch.from_numpy(given).to(grid.scale))
-        return INITIALIZERS[self.init](lattice, source, grid, lambda: make_generator(self.random_state))
+            given = check_initial_codebook(self.init, lattice.n_units, moments.source.n_features)
+            return moments.grid.to_frame(torch.from_numpy(given).to(moments.grid.scale))
+        codebook = INITIALIZERS[self.init](lattice, moments, make_generator(self.random_state))
+        return moments.grid.clipped(codebook)
 
     def _learned(self, start: _Start, state: State, dtype: np.dtype[Any]) -> dict[str, Any]:
         """Fitted attributes for a state of the run."""
@@ -307,7 +310,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ValueError
             If X is not usable; the message names the cause.
         """
-        fitted, source = open_query(self, X)
+        fitted, source = open_query(self, X, columns=self._n_features_out)
         return source.map_rows(OUTPUTS[self.output].transform(fitted, source.dtype)).numpy()
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -382,7 +385,9 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         columns = output.n_columns(fitted.lattice)
         if values.shape[1] != columns:
             raise ValueError(f"X has {values.shape[1]} columns; output={self.output!r} has {columns} on this map.")
-        return output.inverse(fitted, torch.from_numpy(np.array(values)).to(fitted.codebook.device)).cpu().numpy()
+        rows = chunk_rows(columns + self.n_features_in_ * output.n_corners)
+        source = ArraySource(values, None, fitted.codebook.device, rows=rows)
+        return source.map_rows(lambda chunk: output.inverse(fitted, chunk)).numpy()
 
     def score(
         self,

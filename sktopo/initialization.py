@@ -7,6 +7,7 @@ of a grid, where no value is huge or tiny.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -20,8 +21,9 @@ LARGEST_COVARIANCE = 1000
 POWER_BLOCK = 8
 POWER_PASSES = 12
 LARGEST_AUTOMATIC_MAP = 10_000
-# Components this close to the largest one count as tied when the sign of an axis is fixed.
+# Components, and variances, this close to the largest one count as tied when an axis is fixed.
 SIGN_TOLERANCE = 1e-4
+TIE_TOLERANCE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class PrincipalPlane:
     mean : Tensor of shape (n_features,)
         Weighted mean.
     axes : Tensor of shape (2, n_features)
-        Orthonormal principal axes (zero where the data has fewer dimensions), their signs fixed.
+        Orthonormal principal axes; zero where the data has fewer dimensions.
     spread : Tensor of shape (2,)
         Standard deviations along the axes.
     """
@@ -43,8 +45,8 @@ class PrincipalPlane:
     spread: Tensor
 
 
-def weighted_mean(source: Source, grid: Grid) -> Tensor:
-    """Weighted mean of the samples, in the frame.
+class Moments:
+    """First and second moments of all rows, each computed when it is first asked for.
 
     Parameters
     ----------
@@ -52,45 +54,71 @@ def weighted_mean(source: Source, grid: Grid) -> Tensor:
         Samples.
     grid : Grid
         Their frame.
-
-    Returns
-    -------
-    Tensor of shape (n_features,)
-        The mean.
     """
-    return source.reduce(lambda x, weight: weight @ grid.samples(x)) / _total_weight(source)
 
+    def __init__(self, source: Source, grid: Grid) -> None:
+        self.source = source
+        self.grid = grid
+        self.total_weight = grid.extent.total_weight
 
-def principal_plane(source: Source, grid: Grid) -> PrincipalPlane:
-    """The two leading principal components of all rows.
+    @cached_property
+    def mean(self) -> Tensor:
+        """Weighted mean of the samples, in the frame: (n_features,)."""
+        return self.source.reduce(lambda x, weight: weight @ self.grid.samples(x)) / self.total_weight
 
-    Parameters
-    ----------
-    source : Source
-        Samples.
-    grid : Grid
-        Their frame.
+    @cached_property
+    def variance(self) -> Tensor:
+        """Weighted variance of each feature, in the frame: (n_features,)."""
+        squares = self.source.reduce(lambda x, weight: weight @ self._centred(x).square_())
+        return squares / self.total_weight
 
-    Returns
-    -------
-    PrincipalPlane
-        Mean, axes and standard deviations.
-    """
-    mean = weighted_mean(source, grid)
-    find = _from_covariance if source.n_features <= LARGEST_COVARIANCE else _by_power_iteration
-    axes, variances = find(source, grid, mean)
-    axes, variances = _two(axes), _two(variances[:, None])[:, 0].clamp(min=0)
-    # rounding leaves a tiny variance in directions that the data does not have
-    real = variances > 1e-14 * variances[0]
-    axes = torch.where(real[:, None], _with_fixed_signs(axes), torch.zeros_like(axes))
-    return PrincipalPlane(mean, axes, torch.where(real, variances, torch.zeros_like(variances)).sqrt())
+    @cached_property
+    def plane(self) -> PrincipalPlane:
+        """The two leading principal components of all rows."""
+        narrow = self.source.n_features <= LARGEST_COVARIANCE
+        axes, variances = self._from_covariance() if narrow else self._by_power_iteration()
+        variances = variances.clamp(min=0)
+        leading = _canonical_axes(axes, variances)
+        spread = torch.zeros(2).to(variances)
+        spread[: len(variances)] = variances[:2].sqrt()
+        # rounding leaves a tiny variance in directions that the data does not have
+        real = spread > 1e-7 * spread[0]
+        return PrincipalPlane(self.mean, leading * real[:, None], spread * real)
+
+    def _centred(self, x: Tensor) -> Tensor:
+        return self.grid.samples(x).sub_(self.mean)
+
+    def _from_covariance(self) -> tuple[Tensor, Tensor]:
+        """Principal axes as rows, and variances, in descending order."""
+
+        def scatter(x: Tensor, weight: Tensor) -> Tensor:
+            centred = self._centred(x)
+            return (centred * weight[:, None]).T @ centred
+
+        variances, axes = torch.linalg.eigh(self.source.reduce(scatter) / self.total_weight)
+        return axes.T.flip(0), variances.flip(0)
+
+    def _by_power_iteration(self) -> tuple[Tensor, Tensor]:
+        """The same for many features: a block power iteration over chunks, without a covariance matrix."""
+        # a fixed start: the plane belongs to the data and does not depend on random_state
+        start = torch.randn((self.source.n_features, POWER_BLOCK), generator=torch.Generator().manual_seed(0))
+        block = torch.linalg.qr(start.to(self.mean)).Q
+
+        def product(x: Tensor, weight: Tensor) -> Tensor:
+            centred = self._centred(x)
+            projected: Tensor = weight[:, None] * (centred @ block)
+            return centred.T @ projected
+
+        for _ in range(POWER_PASSES):
+            block = torch.linalg.qr(self.source.reduce(product)).Q
+        variances, rotation = torch.linalg.eigh(block.T @ self.source.reduce(product) / self.total_weight)
+        return (block @ rotation).T.flip(0), variances.flip(0)
 
 
 def pca_codebook(
     lattice: Lattice,
-    source: Source,
-    grid: Grid,
-    make_generator: Callable[[], torch.Generator],  # noqa: ARG001
+    moments: Moments,
+    generator: torch.Generator,  # noqa: ARG001
 ) -> Tensor:
     """Prototypes spread evenly over the principal plane, two standard deviations to either side.
 
@@ -100,19 +128,17 @@ def pca_codebook(
     ----------
     lattice : Lattice
         Where the units sit.
-    source : Source
-        Samples.
-    grid : Grid
-        Their frame.
-    make_generator : callable
-        Not called: nothing is random here.
+    moments : Moments
+        Moments of the samples.
+    generator : torch.Generator
+        Not used: nothing is random here.
 
     Returns
     -------
     Tensor of shape (n_units, n_features)
         Prototypes in the frame.
     """
-    plane = principal_plane(source, grid)
+    plane = moments.plane
     coordinates = lattice.coordinates().to(plane.mean)
     half = coordinates.amax(dim=0) / 2
     place = (coordinates - half) / torch.where(half > 0, half, torch.ones_like(half))  # (units, 2), in [-1, 1]
@@ -121,31 +147,25 @@ def pca_codebook(
     return plane.mean + 2 * (place * plane.spread) @ plane.axes
 
 
-def random_codebook(
-    lattice: Lattice, source: Source, grid: Grid, make_generator: Callable[[], torch.Generator]
-) -> Tensor:
+def random_codebook(lattice: Lattice, moments: Moments, generator: torch.Generator) -> Tensor:
     """Prototypes drawn from a normal distribution with the data's mean and standard deviation, feature by feature.
 
     Parameters
     ----------
     lattice : Lattice
         Where the units sit.
-    source : Source
-        Samples.
-    grid : Grid
-        Their frame.
-    make_generator : callable
-        Makes the source of randomness, a generator on the CPU.
+    moments : Moments
+        Moments of the samples.
+    generator : torch.Generator
+        Source of randomness, on the CPU.
 
     Returns
     -------
     Tensor of shape (n_units, n_features)
         Prototypes in the frame.
     """
-    mean = weighted_mean(source, grid)
-    variance = source.reduce(lambda x, weight: weight @ (grid.samples(x) - mean).square_()) / _total_weight(source)
-    noise = torch.randn((lattice.n_units, source.n_features), generator=make_generator(), dtype=torch.float64)
-    return mean + noise.to(mean) * variance.sqrt()
+    noise = torch.randn((lattice.n_units, len(moments.mean)), generator=generator, dtype=torch.float64)
+    return moments.mean + noise.to(moments.mean) * moments.variance.sqrt()
 
 
 def automatic_shape(
@@ -187,51 +207,27 @@ def automatic_shape(
     return height, width
 
 
-Initializer = Callable[[Lattice, Source, Grid, Callable[[], torch.Generator]], Tensor]
+Initializer = Callable[[Lattice, Moments, torch.Generator], Tensor]
 INITIALIZERS: dict[str, Initializer] = {"pca": pca_codebook, "random": random_codebook}
 
 
-def _total_weight(source: Source) -> float:
-    return float(source.reduce(lambda _, weight: weight.sum()))
+def _canonical_axes(axes: Tensor, variances: Tensor) -> Tensor:
+    """The first two principal axes, (2, n_features), such that rounding decides neither their signs nor rotations.
 
-
-def _from_covariance(source: Source, grid: Grid, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """Principal axes as rows, and variances, in descending order."""
-
-    def scatter(x: Tensor, weight: Tensor) -> Tensor:
-        centred = grid.samples(x).sub_(mean)
-        return (centred * weight[:, None]).T @ centred
-
-    variances, axes = torch.linalg.eigh(source.reduce(scatter) / _total_weight(source))
-    return axes.T.flip(0), variances.flip(0)
-
-
-def _by_power_iteration(source: Source, grid: Grid, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """The same for many features: a block power iteration over chunks, without a covariance matrix."""
-    # a fixed start: the plane belongs to the data and does not depend on random_state
-    start = torch.randn((source.n_features, POWER_BLOCK), generator=torch.Generator().manual_seed(0))
-    block = torch.linalg.qr(start.to(mean)).Q
-    total = _total_weight(source)
-
-    def product(x: Tensor, weight: Tensor) -> Tensor:
-        centred = grid.samples(x).sub_(mean)
-        projected: Tensor = weight[:, None] * (centred @ block)
-        return centred.T @ projected
-
-    for _ in range(POWER_PASSES):
-        block = torch.linalg.qr(source.reduce(product)).Q
-    variances, rotation = torch.linalg.eigh(block.T @ source.reduce(product) / total)
-    return (block @ rotation).T.flip(0), variances.flip(0)
-
-
-def _two(rows: Tensor) -> Tensor:
-    """The first two rows, with a zero row where there is only one."""
-    return torch.cat([rows, torch.zeros_like(rows[:1])])[:2]
-
-
-def _with_fixed_signs(axes: Tensor) -> Tensor:
-    """Turn each axis so that its largest component (the first one among ties) is positive."""
-    size = axes.abs()
-    leading = (size >= (1 - SIGN_TOLERANCE) * size.amax(dim=1, keepdim=True)).int().argmax(dim=1, keepdim=True)
-    sign: Tensor = torch.where(axes.gather(1, leading) < 0, -1.0, 1.0)
-    return axes * sign
+    Where variances tie, any rotation of the axes is as good; then (and for the sign of a single axis) the axis is taken
+    that is closest to a coordinate axis, the first such one.
+    """
+    chosen: list[Tensor] = []
+    first = 0
+    while first < len(variances) and len(chosen) < 2:
+        tied = int((variances[first:] >= variances[first] - TIE_TOLERANCE * variances[0]).sum())
+        space = axes[first : first + tied].clone()
+        for _ in range(min(tied, 2 - len(chosen))):
+            reach = space.square().sum(dim=0)
+            feature = int((reach >= (1 - SIGN_TOLERANCE) * reach.max()).int().argmax())
+            axis = space.T @ space[:, feature]
+            chosen.append(axis / axis.norm())
+            space -= torch.outer(space @ chosen[-1], chosen[-1])
+        first += tied
+    chosen += [torch.zeros_like(axes[0])] * (2 - len(chosen))
+    return torch.stack(chosen)

@@ -142,8 +142,9 @@ class Lattice(ABC):
             return rows.square() + columns.square()
         if math.isinf(p_norm):
             return torch.maximum(rows, columns).square()
-        powers: Tensor = rows**p_norm + columns**p_norm
-        return powers.pow(2 / p_norm)
+        longer = torch.maximum(rows, columns)
+        ratio = torch.minimum(rows, columns) / torch.where(longer > 0, longer, torch.ones_like(longer))
+        return longer.square() * (1 + ratio.pow(p_norm)).pow(2 / p_norm)
 
     def adjacent(self, first: Tensor, second: Tensor, neighbors: int | None = None) -> Tensor:
         """Whether two units are neighbors on the lattice (no unit is its own neighbor).

@@ -44,7 +44,7 @@ class Gaussian(Neighborhood):
 
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
         """``h`` at each squared lattice distance."""
-        return torch.exp(lattice_sqdist * (-0.5 / sigma**2))
+        return torch.exp(lattice_sqdist / sigma / sigma * -0.5)
 
     def support(self, sigma: float) -> float:  # noqa: ARG002
         """Unbounded.
@@ -70,7 +70,8 @@ class Bubble(Neighborhood):
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
         """``h`` at each squared lattice distance."""
         # hexagonal coordinates are irrational: a neighbor must not fall out of sigma = 1 by a rounding error
-        return (lattice_sqdist <= sigma**2 + 1e-3 * sigma).to(lattice_sqdist.dtype)
+        room = 1 + math.sqrt(torch.finfo(lattice_sqdist.dtype).eps)
+        return (lattice_sqdist.sqrt() <= sigma * room).to(lattice_sqdist.dtype)
 
     def support(self, sigma: float) -> float:
         """Just over sigma, by the tolerance of the comparison.
@@ -85,7 +86,7 @@ class Bubble(Neighborhood):
         float
             A distance in lattice units.
         """
-        return math.sqrt(sigma**2 + 1e-3 * sigma)
+        return sigma * (1 + 1e-3)
 
 
 class Epanechnikov(Neighborhood):
@@ -95,7 +96,7 @@ class Epanechnikov(Neighborhood):
 
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
         """``h`` at each squared lattice distance."""
-        return (1 - lattice_sqdist / sigma**2).clamp(min=0)
+        return (1 - lattice_sqdist / sigma / sigma).clamp(min=0)
 
     def support(self, sigma: float) -> float:
         """Exactly sigma.

@@ -6,7 +6,7 @@ the gradient of the neighborhood-weighted squared distances with the winner held
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -124,6 +124,9 @@ class TopographicLayer(nn.Module):
         super().__init__()
         for name, value in (("latent_dim", latent_dim), ("height", height), ("width", width)):
             _check_positive_integer(name, value)
+        for name, value in (("normalize", normalize), ("periodic", periodic)):
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} must be True or False, got {value!r}.")
         _check_option("lattice", lattice, tuple(LATTICES))
         _check_option("neighborhood", neighborhood, tuple(NEIGHBORHOODS))
         _check_option("winner", winner, SUPPORTED_WINNERS)
@@ -200,7 +203,7 @@ class TopographicLayer(nn.Module):
         temperature : float, default=0.0
             Softness of the assignment; only 0 goes with ``winner="nearest"``.
         sample_weight : Tensor of shape (n,), optional
-            Weights of the mean.
+            Weights of the mean: not negative, not all zero (their values are not checked, which would stall a GPU).
         mask : Tensor of bool of shape (n, latent_dim), optional
             True where a feature was observed; distances run over the observed features.
 
@@ -221,6 +224,8 @@ class TopographicLayer(nn.Module):
         energy = (h * distance).sum(dim=1)
         if sample_weight is None:
             return energy.mean()
+        if sample_weight.shape != energy.shape:
+            raise ValueError(f"sample_weight must have shape ({len(z)},), got {tuple(sample_weight.shape)}.")
         return (energy * sample_weight).sum() / sample_weight.sum()
 
     def bmu(self, z: Tensor) -> Tensor:
@@ -321,6 +326,12 @@ class TopographicLayer(nn.Module):
         codebook = normalized(self.codebook, self.p_norm) if self.normalize else self.codebook
         nearest = codebook[self.bmu(z)]
         return z + (nearest - z).detach() if straight_through else nearest
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Move or convert the layer; coordinates are made anew, so that they are as exact as the new type allows."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.coordinates_of_units = self.lattice.coordinates().to(self.codebook.device, self.codebook.dtype)
+        return self
 
     def extra_repr(self) -> str:
         """Arguments shown by ``repr``.

@@ -6,13 +6,13 @@ from sklearn.decomposition import PCA
 import sktopo.initialization as initialization
 from sktopo._sources import ArraySource
 from sktopo._statistics import DataRange, Grid
-from sktopo.initialization import INITIALIZERS, automatic_shape, principal_plane
+from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import RectangularLattice
 
 
 def start(X, weight=None):
     source = ArraySource(X, weight, torch.device("cpu"))
-    return source, Grid(DataRange.of(source))
+    return Moments(source, Grid(DataRange.of(source)))
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ def correlated(rng):
 @pytest.mark.parametrize("largest_covariance", [1000, 1])
 def test_the_plane_is_scikit_learns(correlated, largest_covariance, monkeypatch):
     monkeypatch.setattr(initialization, "LARGEST_COVARIANCE", largest_covariance)
-    source, grid = start(correlated)
-    plane = principal_plane(source, grid)
+    moments = start(correlated)
+    grid, plane = moments.grid, moments.plane
     pca = PCA(2).fit(correlated)
     np.testing.assert_allclose(grid.from_frame(plane.mean).numpy(), pca.mean_, rtol=1e-12)
     np.testing.assert_allclose(np.abs(plane.axes.numpy() @ pca.components_.T), np.eye(2), atol=1e-6)
@@ -38,16 +38,16 @@ def test_integer_weights_equal_repeated_rows(correlated, rng):
     second = start(np.repeat(correlated, weight, axis=0))
     for name in INITIALIZERS:
         a, b = (
-            INITIALIZERS[name](RectangularLattice(4, 5), *each, lambda: torch.Generator().manual_seed(0))
+            INITIALIZERS[name](RectangularLattice(4, 5), each, torch.Generator().manual_seed(0))
             for each in (first, second)
         )
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-9, atol=1e-9)
 
 
 def test_pca_prototypes_lie_evenly_on_the_plane(correlated):
-    source, grid = start(correlated)
-    codebook = INITIALIZERS["pca"](RectangularLattice(3, 5), source, grid, None).reshape(3, 5, 6)
-    plane = principal_plane(source, grid)
+    moments = start(correlated)
+    plane = moments.plane
+    codebook = INITIALIZERS["pca"](RectangularLattice(3, 5), moments, None).reshape(3, 5, 6)
     along = (codebook[1, 4] - codebook[1, 0]) / 4
     np.testing.assert_allclose(along.numpy(), (plane.spread[0] * plane.axes[0]).numpy(), atol=1e-12)
     np.testing.assert_allclose((codebook[2, 1] - codebook[1, 1]).numpy(), 2 * (plane.spread[1] * plane.axes[1]).numpy())
@@ -55,14 +55,13 @@ def test_pca_prototypes_lie_evenly_on_the_plane(correlated):
 
 @pytest.mark.parametrize("X", [np.full((5, 3), 7.0), np.arange(4.0)[:, None], np.ones((1, 2))])
 def test_degenerate_data_gives_finite_prototypes(X):
-    source, grid = start(X)
-    assert torch.isfinite(INITIALIZERS["pca"](RectangularLattice(3, 3), source, grid, None)).all()
+    assert torch.isfinite(INITIALIZERS["pca"](RectangularLattice(3, 3), start(X), None)).all()
 
 
 def test_random_prototypes_have_the_datas_mean_and_spread(correlated):
-    source, grid = start(correlated)
-    make = INITIALIZERS["random"]
-    codebook = make(RectangularLattice(60, 60), source, grid, lambda: torch.Generator().manual_seed(0))
+    moments = start(correlated)
+    grid = moments.grid
+    codebook = INITIALIZERS["random"](RectangularLattice(60, 60), moments, torch.Generator().manual_seed(0))
     W = codebook.numpy() * grid.scale.item() + grid.from_frame(torch.zeros(6, dtype=torch.float64)).numpy()
     np.testing.assert_allclose(W.mean(axis=0), correlated.mean(axis=0), atol=0.3)
     np.testing.assert_allclose(W.std(axis=0), correlated.std(axis=0), rtol=0.1)
