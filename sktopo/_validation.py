@@ -16,6 +16,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
+from sktopo.lattices import LATTICES
+from sktopo.neighborhoods import NEIGHBORHOODS
+
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn 1.6 to 1.8
@@ -62,11 +65,11 @@ _SIDE = [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "height": _SIDE,
     "width": _SIDE,
-    "lattice": [StrOptions({"rectangular", "hexagonal"})],
+    "lattice": [StrOptions(set(LATTICES))],
     "periodic": ["boolean"],
     "p_norm": [Interval(Real, 1, None, closed="both")],
     "normalize": ["boolean"],
-    "neighborhood": [StrOptions({"gaussian", "bubble", "epanechnikov"})],
+    "neighborhood": [StrOptions(set(NEIGHBORHOODS))],
     "sigma_initial": [_POSITIVE, None],
     "sigma_final": [_POSITIVE, None],
     "winner": [StrOptions({"nearest", "local"})],

@@ -170,7 +170,7 @@ class Lattice(ABC):
         if neighbors not in self.adjacency_norms:
             known = " or ".join(map(str, self.adjacency_norms))
             raise ValueError(f"neighbors={neighbors!r} is not defined on this lattice; use {known}, or None.")
-        coordinates = self.coordinates().to(first.device)
+        coordinates = self.coordinates()
         sqdist = self.sqdist(coordinates[first], coordinates[second], self.adjacency_norms[neighbors])
         near: Tensor = (sqdist <= 1 + ADJACENCY_TOLERANCE) & (first != second)
         return near

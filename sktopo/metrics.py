@@ -180,7 +180,7 @@ def topographic_error(
     search, lattice = fitted.search(source.dtype), fitted.lattice
 
     def folded(x: Tensor) -> Tensor:
-        best, second = search.two_best(x).T
+        best, second = search.two_best(x).cpu().T
         return torch.logical_and(~lattice.adjacent(best, second, neighbors), best != second)
 
     return mean_over_samples(folded, source)

@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -439,3 +441,152 @@ def test_a_pipeline_classifies_digits(digits, output, least):
         steps.append(StandardScaler())
     model = make_pipeline(*steps, LogisticRegression(max_iter=2000))
     assert cross_val_score(model, *digits, cv=5).mean() > least
+
+
+def mesh(side):
+    """Data whose two leading variances are equal: rounding must not choose the axes."""
+    line = np.linspace(0, 1, side)
+    return np.array([(a, b) for a in line for b in line])
+
+
+@pytest.mark.parametrize("X", [mesh(25), mesh(20) / 7, np.eye(6)], ids=["mesh", "mesh / 7", "simplex"])
+def test_tied_principal_axes_do_not_depend_on_order_weights_or_chunks(X, rng):
+    som = TopographicMap(5, 5)
+    plain = clone(som).fit(X)
+    order = rng.permutation(len(X))
+    repeated = clone(som).fit(np.repeat(X, 3, axis=0))
+    weighted = clone(som).fit(X, sample_weight=np.full(len(X), 3))
+    np.testing.assert_allclose(weighted.codebook_, repeated.codebook_, rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(clone(som).fit(X[order]).codebook_, plain.codebook_, rtol=1e-7, atol=1e-7)
+    np.testing.assert_array_equal(clone(som).set_params(batch_size=64).fit(X).codebook_, plain.codebook_)
+
+
+def test_an_initial_codebook_outside_the_data_is_used_as_it_is(iris, rng):
+    X, W = iris[0], 20 * rng.normal(size=(12, 4))
+    som = TopographicMap(3, 4, init=W, sigma_initial=1, sigma_final=1, max_iter=1).fit(X)
+    H = neighborhood_matrix("gaussian", lattice_distances(3, 4, False, False), 1.0)
+    _, expected, loss = batch_epoch(X, np.ones(150), W, H)
+    np.testing.assert_allclose(som.codebook_, expected, rtol=1e-10)
+    assert som.loss_curve_[0] == pytest.approx(loss, rel=1e-10)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_normalized_prototypes_may_leave_the_datas_range(rng, p):
+    angle = np.linspace(0, 1, 50)
+    for X in (np.c_[np.cos(angle), np.sin(angle)], rng.normal(size=(80, 3))):
+        som = TopographicMap(3, 3, normalize=True, p_norm=p).fit(X)
+        np.testing.assert_allclose(np.linalg.norm(som.codebook_, ord=p, axis=1), 1, rtol=1e-12)
+
+
+def test_scores_are_exact_across_types(rng):
+    X = 1e4 + 1e-3 * rng.normal(size=(60, 2))
+    som = TopographicMap(2, 2).fit(X)
+    query = X.astype(np.float32)
+    expected = distances(query, som.codebook_, 2)[np.arange(60), som.predict(query)]
+    np.testing.assert_allclose(-som.score_samples(query), expected, rtol=1e-12)
+
+
+def test_a_float32_query_of_a_map_beyond_float32_is_answered(iris):
+    som = TopographicMap(4, 4).fit(iris[0] * 1e100)
+    query = iris[0].astype(np.float32)
+    nearest = distances(query * 1e-100, som.codebook_ * 1e-100, 2).min(axis=1)
+    chosen = distances(query * 1e-100, som.codebook_ * 1e-100, 2)[np.arange(150), som.predict(query)]
+    np.testing.assert_allclose(chosen, nearest, rtol=1e-12)
+    assert np.isfinite(som.score(query))
+
+
+@pytest.mark.parametrize("p", [20, 100, 300, 1e6])
+def test_large_orders_neither_overflow_nor_underflow(iris, p):
+    X = iris[0]
+    som = TopographicMap(5, 5, p_norm=p, output="distances", max_iter=5).fit(X)
+    with np.errstate(all="ignore"):
+        difference = np.abs(X[:, None] - som.codebook_)
+        peak = np.maximum(difference.max(axis=2, keepdims=True), 1e-300)
+        expected = peak[..., 0] * ((difference / peak) ** p).sum(axis=2) ** (1 / p)
+    np.testing.assert_allclose(som.transform(X), expected, rtol=1e-9, atol=1e-12)
+    chosen = expected[np.arange(150), som.labels_]
+    np.testing.assert_allclose(chosen, expected.min(axis=1), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-9, 1e-8])
+def test_constant_columns_do_not_hide_small_values(digits, scale):
+    X = digits[0][:300]
+    plain = TopographicMap(4, 4, init=X[:16].copy()).fit(X)
+    scaled = TopographicMap(4, 4, init=X[:16] * scale).fit(X * scale)
+    np.testing.assert_array_equal(scaled.labels_, plain.labels_)
+    np.testing.assert_allclose(scaled.loss_curve_, plain.loss_curve_ * scale * scale, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_cpu_tensors_are_treated_as_arrays_of_their_type(iris, dtype):
+    X = torch.from_numpy(iris[0]).to(dtype)
+    som = TopographicMap(3, 3).fit(X)
+    assert som.codebook_.dtype == X.numpy().dtype
+    np.testing.assert_array_equal(som.labels_, TopographicMap(3, 3).fit(X.numpy()).labels_)
+    assert isinstance(som.transform(X), np.ndarray)
+
+
+def test_any_memory_layout_serves_as_init(iris):
+    X = iris[0]
+    init = X[:9].copy()
+    expected = TopographicMap(3, 3, init=init).fit(X).codebook_
+    readonly = init.copy()
+    readonly.flags.writeable = False
+    for other in (readonly, np.asfortranarray(init), init[::-1].copy()[::-1], init.tolist()):
+        np.testing.assert_array_equal(TopographicMap(3, 3, init=other).fit(X).codebook_, expected)
+
+
+@pytest.mark.parametrize("d", [300, 5000])
+def test_float32_winners_in_the_1_norm_are_within_the_stated_precision(d, rng):
+    X = rng.normal(size=(200, d)).astype(np.float32)
+    som = TopographicMap(4, 4, p_norm=1, max_iter=2).fit(X)
+    wide = np.abs(X.astype(np.float64)[:, None] - som.codebook_).sum(axis=2)
+    assert (wide[np.arange(200), som.predict(X)] ** 2 - wide.min(axis=1) ** 2).max() <= 1e-6 * wide.max() ** 2
+
+
+def test_large_integer_weights_equal_repeated_rows_to_the_bit(iris, rng):
+    X, weight = iris[0][:20], rng.integers(1, 40_000, 20)
+    weighted = TopographicMap(3, 3, init=X[:9].copy(), max_iter=4).fit(X, sample_weight=weight)
+    repeated = TopographicMap(3, 3, init=X[:9].copy(), max_iter=4).fit(np.repeat(X, weight, axis=0))
+    np.testing.assert_array_equal(weighted.codebook_, repeated.codebook_)
+
+
+@pytest.mark.parametrize("sigma", [1e-200, 1e200])
+def test_extreme_radii_are_limits(iris, neighborhood, sigma):
+    som = TopographicMap(3, 3, neighborhood=neighborhood, sigma_initial=sigma, sigma_final=sigma).fit(iris[0])
+    assert np.isfinite(som.codebook_).all()
+    if sigma > 1:
+        np.testing.assert_allclose(som.codebook_, np.tile(iris[0].mean(axis=0), (9, 1)), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("dtype", "far"), [(np.float32, 1e5), (np.float64, 1e9)])
+def test_one_outlier_does_not_blur_the_other_rows(iris, dtype, far):
+    X = np.vstack([iris[0], np.full((1, 4), far)]).astype(dtype)
+    som = TopographicMap(4, 4, sigma_final=0.3).fit(X)
+    nearest = distances(X, som.codebook_, 2)
+    chosen = nearest[np.arange(151), som.labels_]
+    np.testing.assert_allclose(chosen, nearest.min(axis=1), rtol=1e-3, atol=1e-3)
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from sktopo import TopographicMap
+rng = np.random.default_rng(0)
+X = rng.normal(size=(int(sys.argv[1]), 4)).astype(np.float32)
+som = TopographicMap(60, 60, max_iter=1, output=sys.argv[2]).fit(X[:2000])
+start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+if sys.argv[2] == "coordinates":
+    som.set_params(max_iter=1).fit(X).score(X)
+size = som.transform(X).nbytes
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start) / 1024 - size / 2**20)
+"""
+
+
+@pytest.mark.parametrize(("rows", "output"), [(200_000, "coordinates"), (8_000, "activations"), (8_000, "distances")])
+def test_memory_is_bounded_by_chunks(rows, output):
+    """200 000 rows by 3600 units would be 2.9 GB."""
+    result = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(rows), output], capture_output=True, text=True, check=True
+    )
+    assert float(result.stdout) < 64  # MB beyond input and output

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from minisom import MiniSom
 from oracles import distances, lattice_distances
+from sklearn.cluster import KMeans
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -94,3 +95,8 @@ def test_python_floats_come_back(iris):
     assert {type(f(som, iris[0])) for f in (quantization_error, topographic_error)} == {float}
     assert type(som.score(iris[0])) is float
     assert type(som.quantization_error_) is float
+
+
+def test_other_estimators_are_refused(iris):
+    with pytest.raises(TypeError, match="A TopographicMap, or a Pipeline that ends in one, is needed"):
+        quantization_error(KMeans(2, n_init=1, random_state=0).fit(iris[0]), iris[0])

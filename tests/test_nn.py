@@ -273,3 +273,67 @@ def test_bad_shapes_are_named():
         make()(samples(3, 4))
     with pytest.raises(ValueError, match="mask must be a bool tensor"):
         make().loss(samples(3, 5), 1.0, mask=torch.ones(3, 5))
+
+
+@pytest.mark.parametrize("p", [3, 10, 20, 100])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e5])
+def test_large_orders_stay_finite_in_float32(p, scale):
+    layer = make(4, 4, 5, p=p, normalize=False, dtype=torch.float32)
+    with torch.no_grad():
+        layer.codebook.mul_(scale)
+    z = (scale * samples(20, 5, dtype=torch.float32)).requires_grad_(True)
+    loss = layer.loss(z, 1.0)
+    loss.backward()
+    expected = distances(z.detach().numpy() / scale, layer.codebook.detach().numpy() / scale, p) ** 2
+    torch.testing.assert_close(layer(z).sqdist / scale**2, torch.from_numpy(expected).float(), rtol=1e-4, atol=1e-6)
+    for gradient in (z.grad, layer.codebook.grad):
+        assert torch.isfinite(gradient).all()
+        assert gradient.abs().max() > 0
+    everything = torch.ones_like(z, dtype=torch.bool)
+    torch.testing.assert_close(layer.loss(z, 1.0, mask=everything), loss, rtol=1e-4, atol=0)
+
+
+def test_lattice_distances_of_large_orders_stay_finite():
+    layer = make(20, 20, 3, dtype=torch.float32, lattice_p_norm=40)
+    on_map = layer(samples(30, 3, dtype=torch.float32)).lattice_sqdist
+    apart = lattice_distances(20, 20, False, False, np.inf)
+    assert torch.isfinite(on_map).all()
+    assert on_map.max() <= 1.05 * apart.max() ** 2
+
+
+def test_extreme_sigma_is_a_limit():
+    layer, z = make(), samples(8, 5)
+    assert layer.loss(z, 1e-21).item() == pytest.approx(layer(z).sqdist.amin(dim=1).mean().item())
+    assert layer.loss(z, 1e200).item() == pytest.approx(layer(z).sqdist.sum(dim=1).mean().item())
+
+
+def test_a_bubble_ends_at_sigma():
+    layer = make(5, 5, 5, neighborhood="bubble")
+    center = layer.codebook.detach()[12:13]
+    assert layer.activations(center, 1.4140).sum() == 5
+    assert layer.activations(center, 1.4143).sum() == 9
+
+
+@pytest.mark.parametrize("shape", [(1,), (20, 1), (19,)])
+def test_weights_of_another_shape_are_named(shape):
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(20,\)"):
+        make().loss(samples(20, 5), 1.0, sample_weight=torch.ones(shape))
+
+
+def test_coordinates_are_as_exact_as_the_type_after_a_conversion():
+    layer = make(20, 20, 3, lattice="hexagonal", dtype=torch.float32).double()
+    torch.testing.assert_close(layer.coordinates_of_units, layer.lattice.coordinates(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"p_norm": None}, "p_norm must be at least 1"),
+        ({"p_norm": "2"}, "p_norm must be at least 1"),
+        ({"normalize": "no"}, "normalize must be True or False"),
+        ({"periodic": "no"}, "periodic must be True or False"),
+    ],
+)
+def test_arguments_of_another_type_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        TopographicLayer(4, 3, 3, generator=torch.Generator(), **arguments)

@@ -64,6 +64,8 @@ class CallbackRun:
     def __init__(self, estimator: Any, X: Any, y: Any, learned: Callable[[State], dict[str, Any]]) -> None:
         self._arguments = {"estimator": estimator, "X": X, "y": y}
         self._learned = learned
+        self._fit: Any = None
+        self._epoch: Any = None
 
     def begin(self, n_epochs: int) -> None:
         """The fit starts."""
