@@ -2,12 +2,14 @@
 
 import torch
 
-# A block of scores this large stays in a core's cache between the matrix product and the argmin.
-SCORE_BLOCK_BYTES = 2**20
-CHUNK_BYTES = 4 * 2**20
+# A block of scores this large is near a core's caches between the product and the argmin, and worth the calls it takes.
+SCORE_BLOCK_BYTES = 2 * 2**20
+CHUNK_BYTES = 8 * 2**20
 # Below 64 rows, and for numbers of rows that are no multiple of it, a matrix product may sum in another order.
 ROW_MULTIPLE = 64
-LARGEST_CHUNK = 8192
+LARGEST_CHUNK = 16384
+# Chunks come in multiples of this where there are many, so that two, four or eight workers have equal shares.
+SHARES = 8
 
 
 def resolve_device(device: str | torch.device | None, dtype: torch.dtype) -> torch.device:
@@ -84,20 +86,26 @@ def rounded_rows(rows: int) -> int:
     return max(1, -(-rows // ROW_MULTIPLE)) * ROW_MULTIPLE
 
 
-def chunk_rows(n_features: int) -> int:
+def chunk_rows(n_features: int, n_rows: int | None = None) -> int:
     """Rows that travel from a source in one chunk.
 
     Parameters
     ----------
     n_features : int
         Width of a row.
+    n_rows : int, optional
+        Number of rows in all, where it is known.
 
     Returns
     -------
     int
-        About 4 MB of float64, at most 8192 rows.
+        A multiple of 64: at most 16 384 rows and about 8 MB of float64. Many rows are cut into a multiple of 8 chunks.
     """
-    return min(LARGEST_CHUNK, rounded_rows(CHUNK_BYTES // (8 * n_features)))
+    largest = min(LARGEST_CHUNK, rounded_rows(CHUNK_BYTES // (8 * n_features)))
+    if n_rows is None or n_rows <= largest:
+        return largest
+    chunks = -(-n_rows // (largest * SHARES)) * SHARES
+    return rounded_rows(-(-n_rows // chunks))
 
 
 def block_rows(n_units: int, itemsize: int) -> int:

@@ -7,7 +7,6 @@ on the rows beside it: blocks have shapes for which matrix products are reproduc
 """
 
 import math
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, chunk_rows, rounded_rows, wide_dtype
+from sktopo._threads import scratch
 from sktopo.distances import LARGEST_DIRECT_POWER, minkowski, operand, paired_distance, scores
 
 # A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
@@ -34,9 +34,11 @@ class Search:
         Order of the distance.
     dtype : torch.dtype
         Type to compute in: that of the samples.
+    centre : Tensor of shape (n_features,), optional
+        A point amid the prototypes; their median without one.
     """
 
-    def __init__(self, codebook: Tensor, p_norm: float, dtype: torch.dtype) -> None:
+    def __init__(self, codebook: Tensor, p_norm: float, dtype: torch.dtype, centre: Tensor | None = None) -> None:
         self.codebook = codebook
         self.p_norm = p_norm
         self.n_units = codebook.shape[0]
@@ -44,31 +46,34 @@ class Search:
         # halves, because the difference of two huge values of opposite sign must stay finite
         halves = codebook.to(self._wide) / 2
         # the median: a few prototypes on outliers must not move the centre away from all others
-        middle = halves.median(dim=0).values
-        if not _within(dtype, middle, halves - middle):
+        middle = halves.median(dim=0).values if centre is None else centre.to(halves) / 2
+        spread = halves - middle
+        size, reach = float(middle.abs().max()), float(spread.abs().max())
+        if not _within(dtype, size, reach):
             dtype = self._wide
         self._half_centre = middle.to(dtype)
-        spread = halves - self._half_centre
-        self._exponent = _exponent(spread, dtype)
-        centred = (spread * 2.0**-self._exponent).to(dtype)
+        if dtype != self._wide:  # what rounding moved the centre by is taken off the prototypes too
+            spread = halves - self._half_centre
+        self._exponent = _exponent(reach, dtype)
+        centred = spread.mul_(2.0**-self._exponent).to(dtype)
         self._scores: Scores = (EuclideanScores if p_norm == 2 else MinkowskiScores)(centred, p_norm)
         self._scale = 2.0 ** (-self._exponent - 1)
         self._minus_centre = -(self._half_centre * 2.0**-self._exponent)
-        self._ordinary = _largest_ordinary(self._half_centre, self._scores.largest_exponent + self._exponent)
+        self._ordinary = _largest_ordinary(dtype, size, self._scores.largest_exponent + self._exponent)
+        self._common_exponent = torch.tensor([[self._exponent]], device=codebook.device)
         self._rows = block_rows(self.n_units, dtype.itemsize)
-        self._memory = threading.local()
 
     def bmu(self, x: Tensor) -> Tensor:
         """Best matching units of a chunk: int64 (n,), ties to the lowest unit."""
         found = torch.empty(len(x), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(self._centred(x)[0], len(x)):
-            _argmin(block, found[rows])
+        for (_, _, _, block), units in zip(self._blocks(x), torch.split(found, self._rows), strict=True):
+            _argmin(block, units)
         return found
 
     def two_best(self, x: Tensor) -> Tensor:
         """Best and second-best units of a chunk: int64 (n, 2)."""
         found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(self._centred(x)[0], len(x)):
+        for rows, _, _, block in self._blocks(x):
             first = _argmin(block, found[0, rows])
             block.scatter_(1, first[:, None], math.inf)
             _argmin(block, found[1, rows])
@@ -80,56 +85,59 @@ class Search:
 
     def distances(self, x: Tensor) -> Tensor:
         """Distance of each sample to every unit: (n, n_units)."""
-        centred, exponent = self._centred(x)
-        result = centred.new_empty((len(x), self.n_units))
-        for rows, block in self._blocks(centred, len(x)):
-            samples = centred[: len(x)][rows, :-1]
+        result = self._half_centre.new_empty((len(x), self.n_units))
+        step = chunk_rows(x.shape[1])
+        for rows, samples, exponent, block in self._blocks(x):
             distance = self._scores.to_distance(block, samples)
             row, unit = torch.nonzero(self._scores.cancelled(distance, samples), as_tuple=True)
-            result[rows] = torch.ldexp(distance, exponent[rows] + 1)
+            result[rows] = torch.ldexp(distance, exponent + 1)
             row += rows.start
-            step = chunk_rows(x.shape[1])
             for first in range(0, len(row), step):
                 pairs = slice(first, first + step)
                 result[row[pairs], unit[pairs]] = self.distance(x[row[pairs]], unit[pairs]).to(result)
         return result
 
-    def _blocks(self, centred: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
-        """Consecutive blocks of the first `n` rows and their scores, each valid until the next."""
-        for start in range(0, n, self._rows):
-            rows = slice(start, min(start + self._rows, n))
-            yield rows, self._scores(centred[start : start + self._rows])[: rows.stop - start]
+    def _blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+        """Consecutive rows, their centred samples and exponents, and their scores, each valid until the next."""
+        low, high = map(float, x.aminmax()) if len(x) else (0.0, 0.0)
+        centre = self._centre_ordinary if max(-low, high) <= self._ordinary else self._centre_any
+        start, n = 0, -1
+        for part in torch.split(x, self._rows):
+            # All but the last block share their views: each call of torch hands Python's lock to the other workers.
+            if len(part) != n:
+                n = len(part)
+                samples, block = self._memory(n, x.shape[1])
+                inside, valid = samples[:n, :-1], block[:n, : self.n_units]
+            exponent = centre(part, inside)
+            self._scores.fill(block, samples)
+            yield slice(start, start + n), inside, exponent, valid
+            start += n
 
-    def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Half the centred samples times 2^-exponent with a last feature of 1, and the exponents (n, 1).
+    def _memory(self, n: int, width: int) -> tuple[Tensor, Tensor]:
+        """Room for samples with a last feature of 1 and for their scores.
 
-        Rows are added up to a reproducible number. The memory is the thread's own, and valid until its next call.
-        Rows so far outside that scores would overflow get a larger exponent of their own; to the last digit of such a
-        row all units are equally far.
+        Rows are added up to a reproducible number; what stands in them does not matter.
         """
-        n, width = x.shape
-        centred = self._space(rounded_rows(n), width + 1)
-        inside, x = centred[:n, :width], x.to(centred.dtype)
-        exponent = torch.tensor([[self._exponent]], device=x.device).expand(n, 1)
-        low, high = map(float, x.aminmax())
-        if max(-low, high) <= self._ordinary:
-            # scaling by a power of two commutes with rounding: the same difference, in one pass
-            torch.add(self._minus_centre, x, alpha=self._scale, out=inside)
-            return centred, exponent
-        torch.mul(x, 0.5, out=inside).sub_(self._half_centre)
-        peak = inside.abs().amax(dim=1, keepdim=True)
-        exponent = torch.frexp(peak).exponent.sub(self._scores.largest_exponent).clamp(min=self._exponent)
-        inside.mul_(torch.ldexp(torch.ones_like(peak), -exponent))
-        return centred, exponent
+        samples = scratch("samples", rounded_rows(n), width + 1, self._half_centre)
+        samples[:, width] = 1
+        return samples, scratch("scores", len(samples), max(self.n_units, FEWEST_UNITS), self._half_centre)
 
-    def _space(self, rows: int, width: int) -> Tensor:
-        """Rows of this thread's memory; the last column is 1."""
-        space: Tensor | None = getattr(self._memory, "space", None)
-        if space is None or len(space) < rows:
-            space = self._half_centre.new_zeros((rows, width))
-            space[:, -1] = 1
-            self._memory.space = space
-        return space[:rows]
+    def _centre_ordinary(self, x: Tensor, out: Tensor) -> Tensor:
+        """Half the samples minus the centre, times 2^-exponent, into `out`; the one exponent of all rows."""
+        # scaling by a power of two commutes with rounding: the same difference, in one pass
+        torch.add(self._minus_centre, x, alpha=self._scale, out=out)
+        return self._common_exponent
+
+    def _centre_any(self, x: Tensor, out: Tensor) -> Tensor:
+        """The same for rows so far outside that scores would overflow: they get exponents of their own, (n, 1).
+
+        To the last digit of such a row all units are equally far.
+        """
+        torch.mul(x.to(out.dtype), 0.5, out=out).sub_(self._half_centre)
+        peak = out.abs().amax(dim=1, keepdim=True)
+        exponent = torch.frexp(peak).exponent.sub(self._scores.largest_exponent).clamp(min=self._exponent)
+        out.mul_(torch.ldexp(torch.ones_like(peak), -exponent))
+        return exponent
 
 
 class Scores(ABC):
@@ -142,8 +150,8 @@ class Scores(ABC):
         self.largest_exponent = digits + 16  # beyond it the codebook is below the sample's last digit
 
     @abstractmethod
-    def __call__(self, samples: Tensor) -> Tensor:
-        """Scores (n, at least n_units) of centred samples with a last feature of 1; the least in a row wins."""
+    def fill(self, block: Tensor, samples: Tensor) -> None:
+        """Write the scores of centred samples with a last feature of 1; the least of a row's first n_units wins."""
 
     @abstractmethod
     def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
@@ -159,18 +167,14 @@ class EuclideanScores(Scores):
 
     def __init__(self, centred: Tensor, p_norm: float) -> None:
         super().__init__(centred, p_norm)
-        right = operand(centred)
         self._n_units = len(centred)
-        # padded units have score 0 and are cut off again
-        self._right = torch.nn.functional.pad(right, (0, max(0, FEWEST_UNITS - len(centred)))).contiguous()
-        self._memory = threading.local()
+        # padded units have score 0 and are not looked at
+        padding = (0, max(0, FEWEST_UNITS - len(centred)))
+        self._right = torch.nn.functional.pad(operand(centred), padding).contiguous()
 
-    def __call__(self, samples: Tensor) -> Tensor:
-        """Scores, in memory that this thread's next call uses again."""
-        block: Tensor | None = getattr(self._memory, "block", None)
-        if block is None or len(block) < len(samples):
-            block = self._memory.block = samples.new_empty((len(samples), self._right.shape[1]))
-        return scores(samples, self._right, out=block[: len(samples)])[:, : self._n_units]
+    def fill(self, block: Tensor, samples: Tensor) -> None:
+        """One matrix product."""
+        scores(samples, self._right, out=block)
 
     def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
         """``sqrt(|x|^2 + score)``."""
@@ -190,9 +194,9 @@ class MinkowskiScores(Scores):
         if p_norm <= LARGEST_DIRECT_POWER:
             self.largest_exponent = min(self.largest_exponent, int(1000 / p_norm))
 
-    def __call__(self, samples: Tensor) -> Tensor:
-        """Distances."""
-        return minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
+    def fill(self, block: Tensor, samples: Tensor) -> None:
+        """Distances, one by one."""
+        block[:, : len(self.codebook)] = minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
 
     def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
         """The scores as they are."""
@@ -207,25 +211,22 @@ def _sqnorm(x: Tensor) -> Tensor:
     return x.square().sum(dim=1, keepdim=True)
 
 
-def _within(dtype: torch.dtype, centre: Tensor, spread: Tensor) -> bool:
-    """Whether a centre and a spread of a wide type can be held and scaled in a type."""
+def _within(dtype: torch.dtype, centre: float, reach: float) -> bool:
+    """Whether a centre and a spread of such sizes can be held and scaled in a type."""
     limits = torch.finfo(dtype)
-    largest, smallest = float(centre.abs().max()), float(spread.abs().max())
-    return largest < limits.max / 4 and (smallest == 0 or limits.tiny * 4 < smallest < limits.max / 4)
+    return centre < limits.max / 4 and (reach == 0 or limits.tiny * 4 < reach < limits.max / 4)
 
 
-def _exponent(spread: Tensor, dtype: torch.dtype) -> int:
-    """Power of two that brings the largest absolute value to at most 1, within what the type can scale by."""
+def _exponent(reach: float, dtype: torch.dtype) -> int:
+    """Power of two that brings the largest absolute value to about 1, within what the type can scale by."""
     room = int(-math.log2(torch.finfo(dtype).tiny)) - 2
-    exponent = math.frexp(float(spread.abs().max()))[1]
-    return max(-room, min(room, exponent))
+    return max(-room, min(room, math.frexp(reach)[1]))
 
 
-def _largest_ordinary(half_centre: Tensor, exponent: int) -> float:
+def _largest_ordinary(dtype: torch.dtype, centre: float, exponent: int) -> float:
     """Up to this absolute value a sample minus the centre stays within 2^exponent, and nothing on the way overflows."""
-    centre = float(half_centre.abs().max())
-    largest = torch.finfo(half_centre.dtype).max
-    return min(largest / 4, math.ldexp(1.0, min(1022, exponent)) - centre) if centre < largest / 4 else -1.0
+    largest = torch.finfo(dtype).max
+    return min(largest / 4, math.ldexp(1.0, min(1022, exponent)) - 2 * centre) if centre < largest / 4 else -1.0
 
 
 def _argmin(block: Tensor, out: Tensor) -> Tensor:

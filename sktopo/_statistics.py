@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sktopo._device import LARGEST_CHUNK, wide_dtype
-from sktopo._sources import Source
+from sktopo._device import LARGEST_CHUNK
+from sktopo._frame import DataRange, Frame
+from sktopo._threads import scratch
 
 LIMB_BITS = 26
 # Integer weights up to this keep the sum of a chunk's integers below 2^53, where float64 is exact. Larger ones are
@@ -43,43 +44,43 @@ class UnitStatistics:
     sums: Tensor
     squares: Tensor
 
+    @classmethod
+    def none(cls, n_units: int, like: Tensor) -> "UnitStatistics":
+        """No samples yet, for prototypes of the width, type and device of `like`."""
+        return cls(like.new_zeros(n_units), like.new_zeros(n_units, like.shape[1]), like.new_zeros(n_units))
+
+    @classmethod
+    def of(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
+        """Statistics, in a frame, of samples (n, n_features) that went to units (n,)."""
+        n, width = x.shape
+        values = scratch("values", n, width + 2, frame.scale)
+        samples = frame.samples(x, out=values[:, :width])
+        values[:, width] = 1
+        torch.linalg.vector_norm(samples, dim=1, out=values[:, width + 1]).square_()
+        if bool((weight != 1).any()):
+            values.mul_(weight[:, None])
+        table = values.new_zeros(n_units, width + 2).index_add_(0, unit, values)
+        return cls(table[:, width], table[:, :width], table[:, width + 1])
+
     def __add__(self, other: "UnitStatistics") -> "UnitStatistics":
         """Statistics of both sets of samples together."""
         return UnitStatistics(self.counts + other.counts, self.sums + other.sums, self.squares + other.squares)
 
+    def scaled(self, factor: float) -> "UnitStatistics":
+        """Statistics of the same samples with their weights times a factor."""
+        return UnitStatistics(self.counts * factor, self.sums * factor, self.squares * factor)
 
-@dataclass(frozen=True)
-class DataRange:
-    """Least and greatest value of each feature over the rows that count, and what their weights are like."""
-
-    low: Tensor  # (features,)
-    high: Tensor  # (features,)
-    total_weight: float
-    integer_weights: bool
-    small_weights: bool
-
-    @classmethod
-    def of(cls, source: Source) -> "DataRange":
-        """Read a source once."""
-        low = torch.full((source.n_features,), math.inf, dtype=wide_dtype(source.device), device=source.device)
-        high, total, largest, whole = -low, 0.0, 0.0, True
-        for x, weight in source.chunks():
-            counted = x if bool((weight > 0).all()) else x[weight > 0]
-            if len(counted):
-                low = torch.minimum(low, counted.amin(dim=0).to(low))
-                high = torch.maximum(high, counted.amax(dim=0).to(high))
-            total += float(weight.sum())
-            largest = max(largest, float(weight.max()))
-            whole = whole and bool((weight == weight.round()).all())
-        integers = whole and total <= LARGEST_INTEGER_TOTAL
-        return cls(low, high, total, integers, not integers or largest <= LARGEST_INTEGER_WEIGHT)
+    def moved(self, units: Tensor, shares: Tensor, n_units: int) -> "UnitStatistics":
+        """Statistics on another lattice, where unit j's samples are shared among `units[j]` by `shares[j]`."""
+        table = torch.cat([self.sums, self.counts[:, None], self.squares[:, None]], dim=1)
+        moved = table.new_zeros(n_units, table.shape[1])
+        for unit, share in zip(units.T, shares.T, strict=True):
+            moved.index_add_(0, unit, table * share[:, None])
+        return UnitStatistics(moved[:, -2], moved[:, :-2], moved[:, -1])
 
 
-class Grid:
-    """The fixed-point grid on which one data set is summed, and its frame of reference.
-
-    Statistics and codebooks *in the frame* are measured from the features' midranges, in units of the largest
-    half range: values of any size become numbers of moderate size.
+class Grid(Frame):
+    """A frame with the fixed-point grid on which one data set is summed.
 
     Parameters
     ----------
@@ -88,42 +89,15 @@ class Grid:
     """
 
     def __init__(self, extent: DataRange) -> None:
-        self.extent = extent
-        self._half_centre = extent.low / 4 + extent.high / 4
-        half_range = extent.high / 2 - extent.low / 2
-        varies = half_range > 0
-        exponents = torch.frexp(half_range).exponent.clamp(-1000, 1023)
-        unit = torch.ldexp(torch.ones_like(half_range), exponents)  # a feature lies within [-1, 1] times this
-        self.scale = unit[varies].max() if bool(varies.any()) else torch.ones_like(unit[0])
-        unit = torch.where(varies, unit, self.scale)
-        self._rounding = 8 * torch.finfo(unit.dtype).eps * (extent.low.abs() / 4 + extent.high.abs() / 4 + unit / 4)
-        self._to_grid = 2 / unit
-        self._relative_unit = unit / self.scale
-        self._square_unit = self._relative_unit / math.sqrt(len(unit))
+        super().__init__(extent)
+        self._integer_weights = extent.whole_weights and extent.total_weight <= LARGEST_INTEGER_TOTAL
+        self._in_floats = not self._integer_weights or extent.largest_weight <= LARGEST_INTEGER_WEIGHT
+        self._to_grid = 2 / self._feature_unit
+        self._relative_unit = self._feature_unit / self.scale
+        self._square_unit = self._relative_unit / math.sqrt(len(self._feature_unit))
         # Weights that are no integers are scaled so that no sum exceeds 1. A total of exactly 1 is common, and must
         # not fall on either side of a power of two by a rounding error.
-        self._weight_unit = 1.0 if extent.integer_weights else 2.0 ** math.frexp(extent.total_weight * 1.000001)[1]
-
-    def to_frame(self, codebook: Tensor) -> Tensor:
-        """A codebook in the frame."""
-        return (codebook / 2 - self._half_centre) * (2 / self.scale)
-
-    def from_frame(self, codebook: Tensor) -> Tensor:
-        """A codebook in the data's own coordinates; what rounding pushed out of the data's range is put back."""
-        half = self._half_centre + codebook * (self.scale / 2)
-        low, high = self.extent.low / 2, self.extent.high / 2
-        half = torch.where((half < low) & (half > low - self._rounding), low, half)
-        half = torch.where((half > high) & (half < high + self._rounding), high, half)
-        return half * 2
-
-    def clipped(self, codebook: Tensor) -> Tensor:
-        """A codebook in the frame, moved into the data's range."""
-        low, high = self.to_frame(self.extent.low), self.to_frame(self.extent.high)
-        return torch.minimum(torch.maximum(codebook, low), high)
-
-    def samples(self, x: Tensor) -> Tensor:
-        """Samples in the frame."""
-        return self._on_grid(x).mul_(self._relative_unit)
+        self._weight_unit = 1.0 if self._integer_weights else 2.0 ** math.frexp(extent.total_weight * 1.000001)[1]
 
     def totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
         """Integer sums of one chunk: int64 (2, n_units, n_features + 2). Totals of chunks add."""
@@ -131,11 +105,11 @@ class Grid:
         squares = (on_grid * self._square_unit).square_().sum(dim=1, keepdim=True)
         values = torch.cat([on_grid, torch.ones_like(squares), squares], dim=1)
         weight = (weight / self._weight_unit)[:, None]
-        if self.extent.integer_weights:
+        if self._integer_weights:
             limbs = [limb.mul_(weight) for limb in _limbs(values, LIMB_BITS)]
         else:
             limbs = _limbs(values.mul_(weight), 2 * LIMB_BITS)
-        dtype = values.dtype if self.extent.small_weights else torch.int64
+        dtype = values.dtype if self._in_floats else torch.int64
         sums = torch.zeros((2, n_units, values.shape[1]), dtype=dtype, device=values.device)
         for limb, into in zip(limbs, sums, strict=True):
             into.scatter_add_(0, unit[:, None].expand_as(limb), limb.to(dtype))  # exact: integers below 2^53
@@ -143,7 +117,7 @@ class Grid:
 
     def statistics(self, totals: Tensor) -> UnitStatistics:
         """Statistics in the frame from integer sums, rounded once."""
-        high_bits = LIMB_BITS if self.extent.integer_weights else 2 * LIMB_BITS
+        high_bits = LIMB_BITS if self._integer_weights else 2 * LIMB_BITS
         high, low = totals.to(self.scale.dtype)
         values = (high * 2.0**-high_bits + low * 2.0 ** -(high_bits + LIMB_BITS)) * self._weight_unit
         n_features = values.shape[1] - 2
@@ -151,7 +125,7 @@ class Grid:
 
     def _on_grid(self, x: Tensor) -> Tensor:
         """Samples with each feature in [-1, 1], in the widest type (a copy)."""
-        return x.to(self.scale.dtype, copy=True).mul_(0.5).sub_(self._half_centre).mul_(self._to_grid)
+        return torch.add(-self._half_centre, x, alpha=0.5).mul_(self._to_grid)
 
 
 def _limbs(values: Tensor, bits: int) -> list[Tensor]:
@@ -167,8 +141,9 @@ def update_codebook(statistics: UnitStatistics, smooth: Callable[[Tensor], Tenso
     Everything is in one frame. A unit whose neighborhood holds no mass keeps its
     previous prototype (Mulier & Cherkassky, Neural Computation 7, 1995).
     """
-    mass = smooth(statistics.counts)[:, None]
-    updated = smooth(statistics.sums) / torch.where(mass > 0, mass, 1.0)
+    gathered = smooth(torch.cat([statistics.sums, statistics.counts[:, None]], dim=1))
+    mass = gathered[:, -1:]
+    updated = gathered[:, :-1] / torch.where(mass > 0, mass, 1.0)
     return torch.where(mass > NEGLIGIBLE_MASS * statistics.counts.mean(), updated, previous)
 
 

@@ -7,32 +7,53 @@ and all other threads keep their settings.
 """
 
 import os
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 # Chunks that wait or run, for each worker: enough that none is idle, few enough that memory stays bounded.
 QUEUED_PER_WORKER = 2
-
+# Further callers wait for their turn.
+MOST_CONDUCTORS = 64
 
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
+_owned = threading.local()
+
+
+def scratch(use: str, rows: int, columns: int, like: Tensor) -> Tensor:
+    """Memory of this thread for a use, of the type and device of `like`: valid until the thread asks for it again.
+
+    Fresh memory is paid for page by page when it is first written; a thread that works block after block keeps its own.
+    """
+    spaces: dict[tuple[str, torch.dtype, torch.device], Tensor] = _owned.__dict__.setdefault("spaces", {})
+    key, size = (use, like.dtype, like.device), rows * columns
+    space = spaces.get(key)
+    if space is None or len(space) < size:
+        space = spaces[key] = like.new_empty(size)
+    return space[:size].view(rows, columns)
+
 
 def map_chunks(function: Callable[[Chunk], Result], chunks: Iterable[Chunk]) -> Iterator[Result]:
-    """``function`` of every chunk, in order, on as many workers as torch would use threads here."""
-    workers = torch.get_num_threads()
+    """``function`` of every chunk, in order, on as many workers as torch would use threads for the caller."""
+    workers = _n_workers()
     if workers == 1:
         yield from map(function, chunks)
         return
     executor, waiting = _executor(os.getpid(), workers), deque[Future[Result]]()
+    abandoned = getattr(_owned, "abandoned", None)
     try:
         for chunk in chunks:
+            if abandoned is not None and abandoned.is_set():
+                raise KeyboardInterrupt
             waiting.append(executor.submit(function, chunk))
             if len(waiting) > QUEUED_PER_WORKER * workers:
                 yield waiting.popleft().result()
@@ -43,10 +64,61 @@ def map_chunks(function: Callable[[Chunk], Result], chunks: Iterable[Chunk]) -> 
             future.cancel()
 
 
+def share_out(function: Callable[[Chunk], Result], shares: Sequence[Chunk]) -> list[Result]:
+    """``function`` of every share, in order: the first by the caller, the others by workers that are free.
+
+    For a few shares of some milliseconds: less is handed over than in `map_chunks`, and nobody waits idly.
+    """
+    workers = _n_workers()
+    if workers == 1 or len(shares) == 1:
+        return [function(share) for share in shares]
+    executor = _executor(os.getpid(), workers)
+    others = [(share, executor.submit(function, share)) for share in shares[1:]]
+    results = [function(shares[0])]
+    for share, future in others:
+        results.append(function(share) if future.cancel() else future.result())
+    return results
+
+
+def run_alone(function: Callable[[], Result]) -> Result:
+    """``function()`` on a thread that computes alone, while the caller waits.
+
+    A run of many small operations is slowed down by a second core more than it is helped: between them the threads of
+    OpenMP spin, and take that core from the workers that chunks go to. If the caller is interrupted, the chunks that
+    `function` still has to hand out are abandoned.
+    """
+    workers = _n_workers()
+    if workers == 1:
+        return function()
+    abandoned = threading.Event()
+
+    def conduct() -> Result:
+        _owned.workers, _owned.abandoned = workers, abandoned
+        return function()
+
+    future = _conductors(os.getpid()).submit(conduct)
+    try:
+        return future.result()
+    except BaseException:
+        abandoned.set()
+        raise
+
+
+def _n_workers() -> int:
+    """Workers that chunks of this thread go to; a conductor hands out as many as its caller would."""
+    return getattr(_owned, "workers", None) or torch.get_num_threads()
+
+
 @cache
 def _executor(process: int, workers: int) -> ThreadPoolExecutor:  # noqa: ARG001
     """The process's pool; a forked child starts its own, because threads do not survive a fork."""
     return ThreadPoolExecutor(workers, thread_name_prefix="sktopo", initializer=_compute_alone)
+
+
+@cache
+def _conductors(process: int) -> ThreadPoolExecutor:  # noqa: ARG001
+    """Threads for `run_alone`: one for every caller that is running, which waits for it."""
+    return ThreadPoolExecutor(MOST_CONDUCTORS, thread_name_prefix="sktopo-run", initializer=_compute_alone)
 
 
 def _compute_alone() -> None:

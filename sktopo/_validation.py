@@ -86,10 +86,14 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
+# Solvers for which a fraction of a pass makes sense.
+FRACTIONAL_SOLVERS = ("stream",)
+
+
 def check_supported(estimator: Any) -> None:
     """Raise ValueError for values whose solvers are not part of this version, naming what is."""
     supported: list[tuple[str, tuple[Any, ...]]] = [
-        ("solver", ("auto", "batch")),
+        ("solver", ("auto", "batch", "stream")),
         ("winner", ("nearest",)),
         ("temperature", (0.0,)),
     ]
@@ -102,8 +106,11 @@ def check_supported(estimator: Any) -> None:
         value = getattr(estimator, name)
         if value is not None and not math.isfinite(value):
             raise ValueError(f"{name} must be finite, got {value!r}.")
-    if estimator.max_iter is not None and estimator.max_iter != int(estimator.max_iter):
-        raise ValueError(f"max_iter={estimator.max_iter!r}: solver='batch' makes whole passes; use an int.")
+    passes = estimator.max_iter
+    if passes is not None and passes != int(passes) and estimator.solver not in FRACTIONAL_SOLVERS:
+        raise ValueError(
+            f"max_iter={passes!r}: solver={estimator.solver!r} makes whole passes; use an int, or solver='stream'."
+        )
     initial, final = estimator.sigma_initial, estimator.sigma_final
     if initial is not None and final is not None and initial < final:
         raise ValueError(

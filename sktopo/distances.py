@@ -54,6 +54,8 @@ def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
         Scores; the least in a row is the best matching unit.
     """
     width = samples.shape[1]
+    if width <= LARGEST_SLICE:
+        return torch.mm(samples, right, out=out)
     size = -(-width // -(-width // LARGEST_SLICE))  # slices of equal size
     total = torch.mm(samples[:, :size], right[:size], out=out)
     for start in range(size, width, size):
@@ -234,12 +236,12 @@ def paired_distance(x: Tensor, prototypes: Tensor, p_norm: float, wide: torch.dt
     Tensor of shape (n,)
         Distances, in the wide type.
     """
-    x, prototypes = x.to(wide), prototypes.to(wide)
-    length: Tensor = torch.linalg.vector_norm(x - prototypes, ord=p_norm, dim=1)
+    # a difference of two numbers of one type is right to its last digit: only the sum needs the wide type
+    length: Tensor = torch.linalg.vector_norm(x - prototypes, ord=p_norm, dim=1, dtype=wide)
     doubtful = torch.nonzero(~((length > SAFE_POWER) & (length < 1 / SAFE_POWER)))[:, 0]
     if len(doubtful):
         # halves, so that the difference of two huge values of opposite sign stays finite
-        length[doubtful] = 2 * norm(x[doubtful] / 2 - prototypes[doubtful] / 2, p_norm)
+        length[doubtful] = 2 * norm(x[doubtful].to(wide) / 2 - prototypes[doubtful].to(wide) / 2, p_norm)
     return length
 
 

@@ -1,47 +1,31 @@
 """The scikit-learn estimator: checks what it is given, builds, delegates, and publishes what was learned."""
 
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
-from torch import Tensor
 
 from sktopo import maps
 from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, open_query, open_source
 from sktopo._outputs import OUTPUTS
-from sktopo._sources import ArraySource, Source
-from sktopo._statistics import DataRange, Grid
+from sktopo._sources import ArraySource
+from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
     PARAMETER_CONSTRAINTS,
     CallbackSupportMixin,
-    check_initial_codebook,
     check_samples,
     check_supported,
     fit_context,
-    make_generator,
 )
-from sktopo.distances import normalized
-from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
-from sktopo.lattices import LATTICES, Lattice
-from sktopo.metrics import distances_to_bmu, quantization_error, weighted_mean, weighted_sum
-from sktopo.neighborhoods import NEIGHBORHOODS
+from sktopo.metrics import distances_to_bmu, quantization_error
 from sktopo.nn import TopographicLayer
-from sktopo.schedules import annealing
-from sktopo.solvers import SOLVERS, CallbackRun, Problem, State
+from sktopo.solvers import CallbackRun
 
 __all__ = ["TopographicMap"]
-
-
-class _Start(NamedTuple):
-    """What a run begins with."""
-
-    source: Source
-    problem: Problem
-    codebook: Tensor
 
 
 class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin, BaseEstimator):
@@ -217,77 +201,65 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         """
         check_supported(self)
         samples, weight = check_samples(self, X, sample_weight, reset=True)
-        # where a run starts must not depend on its chunks: the first passes are over those of the default size
-        source = open_source(self, samples, weight, rows=self.batch_size)
-        start = self._start(open_source(self, samples, weight), source)
-        watch = CallbackRun(self, X, y, lambda state: self._learned(start, state, samples.dtype))
-        state = SOLVERS[self.solver](start.problem, self.max_iter).run(start.source, start.codebook, watch)
-        for name, value in self._learned(start, state, samples.dtype).items():
-            setattr(self, name, value)
-        # chunks of the default size, so that batch_size does not even change a rounding error
-        self._label(open_source(self, samples, weight))
+        # where a run starts must not depend on its chunks: what is read first comes in chunks of the default size
+        all_rows = open_source(self, samples, weight)
+        training = Training.begin(self, all_rows, open_source(self, samples, weight, rows=self.batch_size))
+        watch = CallbackRun(self, X, y, training.learned)
+        state = training.solver.run(training.codebook, watch)
+        self._publish(training.learned(state))
+        self._publish(label(self, all_rows))
         watch.end(state)
         return self
 
-    def _start(self, all_rows: Source, source: Source) -> _Start:
-        """Everything a run begins with."""
-        moments = Moments(all_rows, Grid(DataRange.of(all_rows)))
-        grid, lattice = moments.grid, self._lattice(moments)
-        codebook = self._initial_codebook(lattice, moments)
-        if self.normalize:
-            codebook = grid.to_frame(normalized(grid.from_frame(codebook), float(self.p_norm)))
-        problem = Problem(
-            lattice,
-            NEIGHBORHOODS[self.neighborhood],
-            float(self.p_norm),
-            bool(self.normalize),
-            annealing(lattice.height, lattice.width, self.sigma_initial, self.sigma_final),
-            self.tol,
-            grid,
-        )
-        return _Start(source, problem, codebook)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+        """Learn from one more chunk of rows.
 
-    def _lattice(self, moments: Moments) -> Lattice:
-        """The lattice that the parameters describe, or that the data suggests."""
-        kind, periodic = LATTICES[self.lattice], bool(self.periodic)
-        height, width = (None if side == "auto" else int(side) for side in (self.height, self.width))
-        if height is None or width is None:
-            multiple = kind.height_multiple if periodic else 1
-            height, width = automatic_shape(moments.total_weight, moments.plane, height, width, multiple)
-        return kind(height, width, periodic)
+        Every call takes one streaming step after another through its rows, in random order, whatever `solver` is. The
+        first call makes the first codebook from its rows; sigma then follows its schedule with the weight of the rows
+        seen, and rests at `sigma_final` once ``200 * n_units`` have been seen. After `fit` it stays at `sigma_`.
 
-    def _initial_codebook(self, lattice: Lattice, moments: Moments) -> Tensor:
-        """The first codebook, in the grid's frame."""
-        if not isinstance(self.init, str):
-            given = check_initial_codebook(self.init, lattice.n_units, moments.source.n_features)
-            return moments.grid.to_frame(torch.from_numpy(given).to(moments.grid.scale))
-        codebook = INITIALIZERS[self.init](lattice, moments, make_generator(self.random_state))
-        return moments.grid.clipped(codebook)
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples. Chunks should be mixed: what only the last chunks hold weighs most, as in any incremental fit.
+        y : object, default=None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights, not negative.
 
-    def _learned(self, start: _Start, state: State, dtype: np.dtype[Any]) -> dict[str, Any]:
-        """Fitted attributes for a state of the run."""
-        lattice = start.problem.lattice
-        return {
-            "codebook_": start.problem.grid.from_frame(state.codebook).cpu().numpy().astype(dtype),
-            "unit_coordinates_": lattice.coordinates().numpy(),
-            "height_": lattice.height,
-            "width_": lattice.width,
-            "sigma_": state.sigma,
-            "loss_curve_": np.array(state.losses),
-            "n_iter_": state.n_epochs,
-        }
+        Returns
+        -------
+        TopographicMap
+            The map itself; `labels_` and `quantization_error_` describe this chunk.
 
-    def _label(self, source: Source) -> None:
-        """One last search: `labels_` is what `predict` says, and `quantization_error_` belongs to it."""
-        search = FittedMap.of(self).search(source.dtype)
+        Raises
+        ------
+        ValueError
+            If a parameter, X or the weights are not usable; the message names the cause.
 
-        def label(x: Tensor, weight: Tensor) -> tuple[Tensor, tuple[float, float]]:
-            bmu = search.bmu(x)
-            return bmu.cpu(), weighted_sum(search.distance(x, bmu), weight)
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_digits
+        >>> from sktopo import TopographicMap
+        >>> X, _ = load_digits(return_X_y=True)
+        >>> som = TopographicMap(6, 6, random_state=0)
+        >>> for chunk in np.array_split(X, 20):
+        ...     som = som.partial_fit(chunk)
+        >>> bool(som.score(X) > -28)
+        True
+        """
+        check_supported(self)
+        samples, weight = check_samples(self, X, sample_weight, reset=not hasattr(self, "codebook_"))
+        source = open_source(self, samples, weight)
+        self._publish(continue_training(self, source))
+        self._publish(label(self, source))
+        return self
 
-        labels, parts = zip(*source.map_chunks(label), strict=True)
-        self.labels_ = torch.cat(labels).numpy()
-        self.quantization_error_ = weighted_mean(parts)
+    def _publish(self, learned: dict[str, Any]) -> None:
+        for name, value in learned.items():
+            setattr(self, name, value)
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map samples to what `output` says.

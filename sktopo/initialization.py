@@ -1,7 +1,7 @@
 """The first codebook: the plane of the two leading principal components, or random prototypes.
 
 Both are made from moments of all rows, so that integer weights equal repeated rows. Everything is computed in the frame
-of a grid, where no value is huge or tiny.
+of a frame, where no value is huge or tiny.
 """
 
 import math
@@ -12,8 +12,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from sktopo._frame import Frame
 from sktopo._sources import Source
-from sktopo._statistics import Grid
 from sktopo.lattices import Lattice
 
 # Up to this many features the covariance is formed; beyond it the plane is found by a block power iteration.
@@ -28,7 +28,7 @@ TIE_TOLERANCE = 1e-7
 
 @dataclass(frozen=True)
 class PrincipalPlane:
-    """The plane through the mean that holds most of the variance, in a grid's frame.
+    """The plane through the mean that holds most of the variance, in the frame.
 
     Parameters
     ----------
@@ -52,19 +52,22 @@ class Moments:
     ----------
     source : Source
         Samples.
-    grid : Grid
-        Their frame.
+    frame : Frame
+        Their frame of reference.
+    largest_covariance : int, optional
+        Up to this many features the covariance is formed.
     """
 
-    def __init__(self, source: Source, grid: Grid) -> None:
+    def __init__(self, source: Source, frame: Frame, largest_covariance: int = LARGEST_COVARIANCE) -> None:
         self.source = source
-        self.grid = grid
-        self.total_weight = grid.extent.total_weight
+        self.frame = frame
+        self._largest_covariance = largest_covariance
+        self.total_weight = frame.extent.total_weight
 
     @cached_property
     def mean(self) -> Tensor:
         """Weighted mean of the samples, in the frame: (n_features,)."""
-        return self.source.reduce(lambda x, weight: weight @ self.grid.samples(x)) / self.total_weight
+        return self.source.reduce(lambda x, weight: weight @ self.frame.samples(x)) / self.total_weight
 
     @cached_property
     def variance(self) -> Tensor:
@@ -75,7 +78,7 @@ class Moments:
     @cached_property
     def plane(self) -> PrincipalPlane:
         """The two leading principal components of all rows."""
-        narrow = self.source.n_features <= LARGEST_COVARIANCE
+        narrow = self.source.n_features <= self._largest_covariance
         axes, variances = self._from_covariance() if narrow else self._by_power_iteration()
         variances = variances.clamp(min=0)
         leading = _canonical_axes(axes, variances)
@@ -86,7 +89,7 @@ class Moments:
         return PrincipalPlane(self.mean, leading * real[:, None], spread * real)
 
     def _centred(self, x: Tensor) -> Tensor:
-        return self.grid.samples(x).sub_(self.mean)
+        return self.frame.samples(x).sub_(self.mean)
 
     def _from_covariance(self) -> tuple[Tensor, Tensor]:
         """Principal axes as rows, and variances, in descending order."""

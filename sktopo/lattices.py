@@ -120,6 +120,26 @@ class Lattice(ABC):
         rows = self.row_positions()[:, None].expand(-1, self.width)
         return torch.stack([rows, columns], dim=-1).reshape(-1, 2)
 
+    def coarsened(self, spacing: float) -> "Lattice":
+        """A lattice over the same area whose units are about `spacing` apart; this one for a spacing of 1.
+
+        Parameters
+        ----------
+        spacing : float
+            In lattice units, at least 1.
+
+        Returns
+        -------
+        Lattice
+            A rectangular grid, whose coordinates and lattice distances are this lattice's.
+        """
+        if spacing == 1:
+            return self
+        shift = self.odd_row_shift if self.height > 1 and not self.periodic else 0.0
+        extent = (self.height * self.row_spacing, self.width + shift)
+        height, width = (max(1, round(length / spacing)) for length in extent)
+        return CoarseLattice(height, width, self.periodic, extent, (-0.5 * self.row_spacing, -0.5))
+
     def sqdist(self, first: Tensor, second: Tensor, p_norm: float = 2.0) -> Tensor:
         """Squared p-norm lattice distance between coordinates, over broadcast leading axes.
 
@@ -311,6 +331,75 @@ class HexagonalLattice(Lattice):
         lower = [self._unit(row, left + step) for step in (0, 1)]
         upper = [self._unit(row + 1, left + odd + step) for step in (-1, 0, 1)]
         return torch.stack(lower + upper, dim=1), torch.stack(weights, dim=1)
+
+
+@dataclass(frozen=True)
+class CoarseLattice(RectangularLattice):
+    """A grid of fewer units over the area of another lattice, in that lattice's coordinates.
+
+    Parameters
+    ----------
+    height, width : int
+        Number of rows and of columns.
+    periodic : bool, default=False
+        Whether opposite edges are joined.
+    extent : tuple of (float, float), default=(1.0, 1.0)
+        Height and width of the area, in lattice units.
+    corner : tuple of (float, float), default=(0.0, 0.0)
+        Coordinates of the area's first corner.
+    """
+
+    extent: tuple[float, float] = (1.0, 1.0)
+    corner: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def periods(self) -> tuple[float | None, float | None]:
+        """Length of each axis in lattice units, None where it has ends."""
+        return self.extent if self.periodic else (None, None)
+
+    def row_positions(self) -> Tensor:
+        """Position of each row along the first axis.
+
+        Returns
+        -------
+        Tensor of shape (height,)
+            In lattice units, float64.
+        """
+        return self._centres(0, self.height)
+
+    def column_positions(self) -> Tensor:
+        """Position of each column along the second axis.
+
+        Returns
+        -------
+        Tensor of shape (width,)
+            In lattice units, float64.
+        """
+        return self._centres(1, self.width)
+
+    def interpolate(self, coordinates: Tensor) -> tuple[Tensor, Tensor]:
+        """Units around each coordinate, and the weights that interpolate linearly between them.
+
+        Parameters
+        ----------
+        coordinates : Tensor of shape (n, 2)
+            In lattice units. Wrapped on a periodic lattice, clipped to the outer units on a planar one.
+
+        Returns
+        -------
+        units : Tensor of shape (n, 4)
+            Unit numbers.
+        weights : Tensor of shape (n, 4)
+            Not negative; each row sums to 1.
+        """
+        corner, extent = (torch.tensor(pair, dtype=coordinates.dtype) for pair in (self.corner, self.extent))
+        sides = torch.tensor([self.height, self.width], dtype=coordinates.dtype)
+        return super().interpolate((coordinates - corner) * sides / extent - 0.5)
+
+    def _centres(self, axis: int, n: int) -> Tensor:
+        """Middles of `n` equal parts of an axis."""
+        part = self.extent[axis] / n
+        return self.corner[axis] + (torch.arange(n, dtype=torch.float64) + 0.5) * part
 
 
 LATTICES: dict[str, type[Lattice]] = {"rectangular": RectangularLattice, "hexagonal": HexagonalLattice}

@@ -61,7 +61,9 @@ def default_sigma_final(height: int, width: int) -> float:
     return max(0.5, 1.3 - 8 / math.sqrt(height * width))
 
 
-def annealing(height: int, width: int, initial: float | None, final: float | None) -> ExponentialSchedule:
+def annealing(
+    height: int, width: int, initial: float | None, final: float | None, hold: float = 0.2
+) -> ExponentialSchedule:
     """The schedule of sigma for a map, with defaults for what is None.
 
     Parameters
@@ -72,6 +74,8 @@ def annealing(height: int, width: int, initial: float | None, final: float | Non
         First radius; None is a quarter of the longer side, at least `final`.
     final : float or None
         Last radius; None is `default_sigma_final`, at most `initial`.
+    hold : float, default=0.2
+        Share of the run, at its end, that stays at `final`.
 
     Returns
     -------
@@ -81,4 +85,6 @@ def annealing(height: int, width: int, initial: float | None, final: float | Non
     if final is None:
         final = default_sigma_final(height, width)
         final = final if initial is None else min(initial, final)
-    return ExponentialSchedule(max(max(height, width) / 4, final) if initial is None else initial, final)
+    if initial is None:
+        initial = max(max(height, width) / 4, final)
+    return ExponentialSchedule(initial, final, hold)

@@ -4,8 +4,9 @@ import torch
 from sklearn.decomposition import PCA
 
 import sktopo.initialization as initialization
+from sktopo._frame import DataRange
 from sktopo._sources import ArraySource
-from sktopo._statistics import DataRange, Grid
+from sktopo._statistics import Grid
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import RectangularLattice
 
@@ -24,7 +25,7 @@ def correlated(rng):
 def test_the_plane_is_scikit_learns(correlated, largest_covariance, monkeypatch):
     monkeypatch.setattr(initialization, "LARGEST_COVARIANCE", largest_covariance)
     moments = start(correlated)
-    grid, plane = moments.grid, moments.plane
+    grid, plane = moments.frame, moments.plane
     pca = PCA(2).fit(correlated)
     np.testing.assert_allclose(grid.from_frame(plane.mean).numpy(), pca.mean_, rtol=1e-12)
     np.testing.assert_allclose(np.abs(plane.axes.numpy() @ pca.components_.T), np.eye(2), atol=1e-6)
@@ -60,7 +61,7 @@ def test_degenerate_data_gives_finite_prototypes(X):
 
 def test_random_prototypes_have_the_datas_mean_and_spread(correlated):
     moments = start(correlated)
-    grid = moments.grid
+    grid = moments.frame
     codebook = INITIALIZERS["random"](RectangularLattice(60, 60), moments, torch.Generator().manual_seed(0))
     W = codebook.numpy() * grid.scale.item() + grid.from_frame(torch.zeros(6, dtype=torch.float64)).numpy()
     np.testing.assert_allclose(W.mean(axis=0), correlated.mean(axis=0), atol=0.3)

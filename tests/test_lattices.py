@@ -100,3 +100,30 @@ def test_points_outside_a_planar_map_are_clipped_to_it():
     units, weights = lattice.interpolate(torch.tensor([[-5.0, -5.0], [9.0, 9.0], [1.0, 99.0]]))
     best = units.gather(1, weights.argmax(dim=1, keepdim=True))[:, 0]
     assert best.tolist() == [0, 11, 7]
+
+
+@pytest.mark.parametrize("spacing", [2.0, 4.0])
+def test_a_coarser_lattice_covers_the_same_area(lattice, spacing):
+    coarse = lattice.coarsened(spacing)
+    assert lattice.coarsened(1) is lattice
+    assert coarse.n_units <= lattice.n_units
+    assert coarse.periods == lattice.periods
+    np.testing.assert_allclose(coarse.coordinates().mean(dim=0)[0], lattice.coordinates().mean(dim=0)[0], atol=1e-12)
+    fine = lattice.coordinates()
+    reach = coarse.sqdist(fine[:, None], coarse.coordinates()).min(dim=1).values.sqrt()
+    assert reach.max() <= spacing * 1.5
+
+
+def test_interpolation_on_a_coarser_lattice_is_linear_between_its_units(lattice):
+    coarse = lattice.coarsened(2.0)
+    if coarse is lattice or lattice.periodic:
+        return
+    places = coarse.coordinates()
+    middle = places.mean(dim=0, keepdim=True) + 0.1
+    units, shares = coarse.interpolate(middle)
+    np.testing.assert_allclose(shares.sum(dim=1), 1)
+    inside = (middle >= places.amin(dim=0)) & (middle <= places.amax(dim=0))
+    expected = torch.where(inside, middle, middle.clamp(min=places.amin(dim=0), max=places.amax(dim=0)))
+    np.testing.assert_allclose((places[units] * shares[:, :, None]).sum(dim=1), expected, atol=1e-12)
+    exact, weight = coarse.interpolate(places)
+    np.testing.assert_allclose((places[exact] * weight[:, :, None]).sum(dim=1), places, atol=1e-12)

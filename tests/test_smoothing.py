@@ -18,14 +18,14 @@ def dense(lattice, name, sigma):
 @pytest.mark.parametrize("sigma", [0.4, 1.0, 2.7, 30.0])
 def test_smoothing_equals_the_dense_product(lattice, neighborhood, sigma, rng):
     values = rng.normal(size=(lattice.n_units, 3))
-    smooth = make_smoother(lattice, NEIGHBORHOODS[neighborhood], sigma)
+    smooth = make_smoother(lattice, NEIGHBORHOODS[neighborhood]).at(sigma)
     expected = dense(lattice, neighborhood, sigma) @ values
     np.testing.assert_allclose(smooth(torch.from_numpy(values)).numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_row_sums_come_from_smoothing_ones(lattice, neighborhood):
     ones = torch.ones(lattice.n_units, dtype=torch.float64)
-    smooth = make_smoother(lattice, NEIGHBORHOODS[neighborhood], 1.3)
+    smooth = make_smoother(lattice, NEIGHBORHOODS[neighborhood]).at(1.3)
     np.testing.assert_allclose(smooth(ones).numpy(), dense(lattice, neighborhood, 1.3).sum(axis=1), rtol=1e-12)
 
 
@@ -36,7 +36,7 @@ def test_smoothing_is_the_same_for_any_number_of_threads(rng):
     try:
         for n in (1, 2, 4):
             torch.set_num_threads(n)
-            results.append(make_smoother(RectangularLattice(30, 30), NEIGHBORHOODS["gaussian"], 2.0)(values))
+            results.append(make_smoother(RectangularLattice(30, 30), NEIGHBORHOODS["gaussian"]).at(2.0)(values))
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(results[0], other) for other in results[1:])

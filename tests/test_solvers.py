@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 import torch
+from oracles import lattice_distances, neighborhood_matrix
 
+from sktopo._frame import DataRange
 from sktopo._sources import ArraySource
-from sktopo._statistics import DataRange, Grid
-from sktopo.lattices import RectangularLattice
+from sktopo._statistics import Grid, UnitStatistics
+from sktopo.lattices import HexagonalLattice, RectangularLattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import ExponentialSchedule
-from sktopo.solvers import SOLVERS, Problem
+from sktopo.solvers import SOLVERS, Problem, Settings, State, StreamSolver
+from sktopo.solvers._stream import Stage, default_rows, plan, step_rows, window
 
 
 class Watch:
@@ -33,20 +36,25 @@ def run(rng):
     first = grid.to_frame(torch.from_numpy(X[:9].copy()))
 
     def go(watch, max_iter=None, tol=0.0, solver="batch"):
-        schedule = ExponentialSchedule(1.5, 0.5)
-        problem = Problem(RectangularLattice(3, 3), NEIGHBORHOODS["gaussian"], 2.0, False, schedule, tol, grid)
-        return SOLVERS[solver](problem, max_iter).run(source, first, watch)
+        problem = make_problem(RectangularLattice(3, 3), grid)
+        return SOLVERS[solver](problem, Settings(max_iter, tol), source).run(first, watch)
 
     return go
+
+
+def make_problem(lattice, frame, initial=1.5, final=0.5, hold=0.2, p_norm=2.0):
+    schedule = ExponentialSchedule(initial, final, hold)
+    return Problem(lattice, NEIGHBORHOODS["gaussian"], p_norm, False, schedule, frame)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_every_epoch_is_announced_and_counted(run, solver):
     watch = Watch()
     state = run(watch, max_iter=7, solver=solver)
-    assert watch.announced == 7
-    assert state.n_epochs == len(watch.epochs) == len(state.losses)
-    assert [each.n_epochs for each in watch.epochs] == list(range(1, state.n_epochs + 1))
+    assert watch.announced == len(watch.epochs) == len(state.losses)
+    assert state.passes == pytest.approx(7)
+    assert [len(each.losses) for each in watch.epochs] == list(range(1, len(watch.epochs) + 1))
+    assert all(len(each.codebook) == 9 for each in watch.epochs)
 
 
 def test_sigma_falls_to_its_last_value_and_stays(run):
@@ -63,7 +71,7 @@ def test_a_single_epoch_is_one_at_the_last_sigma(run):
 
 
 def test_the_watcher_can_stop_a_run(run):
-    assert run(Watch(stop_after=3)).n_epochs == 3
+    assert len(run(Watch(stop_after=3)).losses) == 3
 
 
 def test_movement_is_measured_against_the_spread(run):
@@ -79,3 +87,97 @@ def test_a_step_makes_a_new_state_and_leaves_the_old_one(run):
     run(watch, max_iter=3)
     first, second, _ = (state.codebook for state in watch.epochs)
     assert not torch.equal(first, second)
+
+
+def test_the_number_of_rows_stops_growing():
+    assert default_rows(500, 100) == 10_000  # 20 passes over few rows
+    assert default_rows(5_000, 100) == 40_000
+    assert default_rows(10**5, 600) == 90_000
+    assert [default_rows(n, 600) for n in (10**6, 10**7, 10**9)] == [90_000] * 3
+    assert default_rows(60_000, 10_000) == 100_000  # never ten rows for each of very many units
+
+
+@pytest.mark.parametrize("batch_size", [None, 700])
+@pytest.mark.parametrize("n_drawn", [1, 40, 3_000, 150_000])
+def test_a_plan_uses_every_row_once_while_sigma_falls_by_equal_factors(n_drawn, batch_size, rng):
+    frame = Grid(DataRange.of(ArraySource(rng.normal(size=(9, 2)), None, torch.device("cpu"))))
+    problem = make_problem(RectangularLattice(30, 30), frame, 7.5, 1.0, 0.4)
+    steps = plan(problem, batch_size, n_drawn)
+    assert [step.start for step in steps] == [0] + [step.stop for step in steps[:-1]]
+    assert steps[-1].stop == n_drawn
+    assert steps[-1].sigma == 1.0
+    sigmas = np.array([step.sigma for step in steps])
+    falling = sigmas[sigmas > 1.0]
+    if len(falling) > 2:
+        np.testing.assert_allclose(falling[1:] / falling[:-1], falling[1] / falling[0])
+        resting = sum(step.stop - step.start for step in steps if step.sigma == 1.0)
+        assert 0.3 < resting / n_drawn < 0.5
+
+
+def test_a_window_wants_rows_for_every_degree_of_freedom():
+    assert window(600, 1.0) == pytest.approx(100 * 600 / (4 * np.pi))
+    assert window(600, 1e-3) == 100 * 600  # no more than one a unit
+    assert window(600, 1e6) == 100
+
+
+def naive_stream(X, W, H, n_steps, remembered, order):
+    """Fading sums of the units, one step of equal size after another."""
+    counts, sums = np.zeros(len(W)), np.zeros_like(W)
+    for rows in np.array_split(order, n_steps):
+        fade = max(0.0, 1 - len(rows) / remembered)
+        counts, sums = counts * fade, sums * fade
+        for i in rows:
+            unit = ((X[i] - W) ** 2).sum(axis=1).argmin()
+            counts[unit] += 1
+            sums[unit] += X[i]
+        W = (H @ sums) / (H @ counts)[:, None]
+    return W
+
+
+def test_steps_equal_the_loops(lattice, rng):
+    X = rng.normal(size=(300, 3))
+    source = ArraySource(X, None, torch.device("cpu"))
+    frame = Grid(DataRange.of(source))
+    problem = make_problem(lattice, frame, 1.2, 1.1)
+    first = rng.normal(size=(lattice.n_units, 3))
+    rows = source.shuffled(torch.Generator().manual_seed(0))
+    stage = Stage(problem, lattice)
+    none = UnitStatistics.none(lattice.n_units, torch.from_numpy(first))
+    place = stage.enter(State(frame.to_frame(torch.from_numpy(first)), 1.2, none, lattice))
+    for start in (0, 100, 200):
+        place = stage.step(place, rows.part(start, start + 100), 1.2)
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(0)).numpy()
+    distances = lattice_distances(
+        lattice.height, lattice.width, isinstance(lattice, HexagonalLattice), lattice.periodic
+    )
+    H = neighborhood_matrix("gaussian", distances, 1.2)
+    expected = naive_stream(X, first, H, 3, window(lattice.n_units, 1.2), order)
+    np.testing.assert_allclose(frame.from_frame(place.codebook).numpy(), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("shares", [1, 2, 7])
+def test_shares_of_a_step_add_up_to_the_step(shares, rng):
+    X, weight = rng.normal(size=(1000, 3)), rng.uniform(size=1000)
+    rows = ArraySource(X, weight, torch.device("cpu")).shuffled(torch.Generator()).part(100, 900)
+    result = rows.share_out(lambda x, a: a @ x, shares)
+    whole = rows.share_out(lambda x, a: a @ x, 1)
+    np.testing.assert_allclose(result.numpy(), whole.numpy(), rtol=1e-12)
+
+
+def test_steps_respect_the_batch_size(rng):
+    frame = Grid(DataRange.of(ArraySource(rng.normal(size=(9, 2)), None, torch.device("cpu"))))
+    problem = make_problem(RectangularLattice(3, 3), frame)
+    assert step_rows(problem, 1.0, 37) == 37
+    assert 512 <= step_rows(problem, 1.0, None) <= 8192
+    assert {step.stop - step.start for step in plan(problem, 50, 1000)} == {50}
+
+
+def test_a_stage_at_a_wide_sigma_works_on_fewer_units(rng):
+    X = rng.normal(size=(500, 2))
+    source = ArraySource(X, None, torch.device("cpu"))
+    problem = make_problem(HexagonalLattice(40, 60), Grid(DataRange.of(source)), 15.0, 1.0)
+    solver = StreamSolver(problem, Settings(), source)
+    sizes = [solver._lattice(0, sigma).n_units for sigma in (15.9, 8.0, 7.9, 4.0, 3.9, 0.3)]
+    assert sizes[-2:] == [2400, 2400]
+    assert 2400 / 80 < sizes[0] < 2400 / 8 < sizes[2] < 2400 / 2
+    assert solver._lattice(solver.n_epochs - 1, 15.0).n_units == 2400  # the last stage knows every unit

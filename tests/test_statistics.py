@@ -3,9 +3,10 @@ import pytest
 import torch
 from oracles import batch_epoch, lattice_distances, neighborhood_matrix
 
+from sktopo._frame import DataRange
 from sktopo._smoothing import make_smoother
 from sktopo._sources import ArraySource
-from sktopo._statistics import DataRange, Grid, distortion_sum, update_codebook
+from sktopo._statistics import Grid, distortion_sum, update_codebook
 from sktopo.lattices import RectangularLattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 
@@ -72,7 +73,7 @@ def test_update_and_distortion_equal_the_loops(neighborhood, rng):
     winners, expected, loss = batch_epoch(X, weight, W, H)
     grid = make_grid(X, weight)
     statistics = grid.statistics(totals(grid, X, weight, winners, 12))
-    smooth = make_smoother(lattice, NEIGHBORHOODS[neighborhood], sigma)
+    smooth = make_smoother(lattice, NEIGHBORHOODS[neighborhood]).at(sigma)
     frame = grid.to_frame(torch.from_numpy(W))
     updated = grid.from_frame(update_codebook(statistics, smooth, frame))
     clipped = np.clip(expected, X.min(axis=0), X.max(axis=0))
@@ -86,7 +87,7 @@ def test_the_update_has_zero_gradient_of_the_frozen_energy(rng):
     X, unit = rng.normal(size=(50, 2)), rng.integers(0, 9, 50)
     grid = make_grid(X)
     statistics = grid.statistics(totals(grid, X, np.ones(50), unit, 9))
-    smooth = make_smoother(lattice, NEIGHBORHOODS["gaussian"], sigma)
+    smooth = make_smoother(lattice, NEIGHBORHOODS["gaussian"]).at(sigma)
     W = grid.from_frame(update_codebook(statistics, smooth, grid.to_frame(torch.zeros(9, 2, dtype=torch.float64))))
     W.requires_grad_(True)
     H = torch.from_numpy(neighborhood_matrix("gaussian", lattice_distances(3, 3, False, False), sigma))
@@ -99,7 +100,7 @@ def test_units_without_mass_keep_their_prototypes():
     X = np.array([[0.0], [1.0]])
     grid = make_grid(X)
     statistics = grid.statistics(totals(grid, X, np.ones(2), np.array([0, 0]), 3))
-    smooth = make_smoother(RectangularLattice(1, 3), NEIGHBORHOODS["bubble"], 0.5)
+    smooth = make_smoother(RectangularLattice(1, 3), NEIGHBORHOODS["bubble"]).at(0.5)
     previous = torch.tensor([[0.1], [0.2], [0.3]], dtype=torch.float64)
     updated = update_codebook(statistics, smooth, previous)
     assert updated[1:].tolist() == previous[1:].tolist()

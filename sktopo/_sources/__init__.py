@@ -1,6 +1,6 @@
 """One way in: whatever holds the samples becomes a source of chunks."""
 
 from sktopo._sources._array import ArraySource
-from sktopo._sources._base import Source
+from sktopo._sources._base import Source, Subset
 
-__all__ = ["ArraySource", "Source"]
+__all__ = ["ArraySource", "Source", "Subset"]

@@ -1,6 +1,7 @@
 """Dense NumPy arrays."""
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,20 +42,52 @@ class ArraySource(Source):
         self._X = X
         self._weight = sample_weight
         self._prepare = prepare
-        default = chunk_rows(self.n_features)
+        default = chunk_rows(self.n_features, self.n_rows)
         self._rows = default if rows is None else min(rows, default)
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Consecutive rows."""
         for start in range(0, self.n_rows, self._rows):
-            x = _as_tensor(self._X[start : start + self._rows]).to(self.device)
-            yield x if self._prepare is None else self._prepare(x), self._weights(start, len(x))
+            rows = slice(start, start + self._rows)
+            x = self._tensor(self._X[rows])
+            yield x, self._weights(len(x), rows)
 
-    def _weights(self, start: int, n: int) -> Tensor:
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights."""
+        return float(self.n_rows if self._weight is None else self._weight.sum())
+
+    def take(self, positions: Tensor) -> Tensor:
+        """The rows at ascending positions."""
+        return self._tensor(self._X[positions.numpy()])
+
+    def weights(self, positions: Tensor) -> Tensor:
+        """The weights at positions."""
+        return self._weights(len(positions), positions.numpy())
+
+    def place(self, shares: Tensor) -> Tensor:
+        """Positions at shares of the total weight; rows of weight 0 are never met."""
+        if self._weight is None:
+            return (shares * self.n_rows).long().clamp_(max=self.n_rows - 1)
+        reached = self._cumulative
+        positions = np.searchsorted(reached, shares.numpy() * reached[-1], side="right")
+        return torch.from_numpy(np.minimum(positions, np.searchsorted(reached, reached[-1])))
+
+    @cached_property
+    def _cumulative(self) -> NDArray[np.float64]:
+        """Weight of all rows up to each one, itself included."""
+        assert self._weight is not None  # without weights no one asks
+        return np.cumsum(self._weight)
+
+    def _tensor(self, rows: NDArray[Any]) -> Tensor:
+        x = _as_tensor(rows).to(self.device)
+        return x if self._prepare is None else self._prepare(x)
+
+    def _weights(self, n: int, rows: slice | NDArray[np.int64]) -> Tensor:
         wide = wide_dtype(self.device)
         if self._weight is None:
             return torch.ones(n, dtype=wide, device=self.device)
-        return _as_tensor(self._weight[start : start + n]).to(self.device, wide)
+        return _as_tensor(self._weight[rows]).to(self.device, wide)
 
 
 def _as_tensor(rows: NDArray[Any]) -> Tensor:

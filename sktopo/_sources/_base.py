@@ -2,14 +2,26 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sktopo._threads import map_chunks
+from sktopo._device import chunk_rows, rounded_rows, wide_dtype
+from sktopo._threads import map_chunks, run_alone, share_out
 
 Result = TypeVar("Result")
+
+
+class Addable(Protocol):
+    """What chunks are reduced to: it adds."""
+
+    def __add__(self, other: Any, /) -> Self:
+        """The sum of two."""
+
+
+Sum = TypeVar("Sum", bound=Addable)
 
 
 class Source(ABC):
@@ -35,13 +47,54 @@ class Source(ABC):
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All rows in order: chunks of samples (n, n_features) and their weights (n,) in the widest type."""
 
+    def alone(self, function: Callable[[], Result]) -> Result:
+        """``function()``, on the CPU by a thread that computes alone and leaves the other cores to the chunks."""
+        return run_alone(function) if self.device.type == "cpu" else function()
+
     def map_chunks(self, step: Callable[[Tensor, Tensor], Result]) -> Iterator[Result]:
         """``step(x, weight)`` of every chunk, in order; on the CPU several chunks are worked on at a time."""
         if self.device.type == "cpu":
             return map_chunks(lambda chunk: step(*chunk), self.chunks())
         return (step(x, weight) for x, weight in self.chunks())
 
-    def reduce(self, step: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    @property
+    @abstractmethod
+    def total_weight(self) -> float:
+        """Sum of the weights."""
+
+    @abstractmethod
+    def take(self, positions: Tensor) -> Tensor:
+        """The rows (n, n_features) at ascending positions (n,)."""
+
+    @abstractmethod
+    def weights(self, positions: Tensor) -> Tensor:
+        """The weights (n,) of the rows at positions (n,), in the widest type."""
+
+    @abstractmethod
+    def place(self, shares: Tensor) -> Tensor:
+        """Positions of the rows at which these shares (n,), in [0, 1), of the total weight are reached."""
+
+    def draw(self, n: int, generator: torch.Generator) -> "Subset":
+        """`n` rows in random order, drawn in proportion to their weights; as a source in which all weigh the same.
+
+        Rows come from strata of equal weight, one from each: equally weighted rows are drawn once before any is drawn
+        twice, and the order in which they lie does not matter.
+        """
+        positions = []
+        for start in range(0, n, self.n_rows):
+            m = min(self.n_rows, n - start)
+            shares = (
+                torch.arange(m, dtype=torch.float64) + torch.rand(m, generator=generator, dtype=torch.float64)
+            ) / m
+            positions.append(self.place(shares)[torch.randperm(m, generator=generator)])
+        return Subset(self, torch.cat(positions))
+
+    def shuffled(self, generator: torch.Generator) -> "Subset":
+        """All rows once in random order, with their weights."""
+        order = torch.randperm(self.n_rows, generator=generator)
+        return Subset(self, order, self.weights(order))
+
+    def reduce(self, step: Callable[[Tensor, Tensor], Sum]) -> Sum:
         """The sum of ``step(x, weight)`` over all chunks, added in their order."""
         parts = self.map_chunks(step)
         total = next(parts)
@@ -59,3 +112,61 @@ class Source(ABC):
             start += len(part)
         assert result is not None  # no source is empty
         return result
+
+
+class Subset(Source):
+    """Some rows of a source, in an order of their own.
+
+    Parameters
+    ----------
+    whole : Source
+        Where the rows are.
+    positions : Tensor of shape (n,)
+        Which rows.
+    weight : Tensor of shape (n,), optional
+        Their weights; None counts every row once.
+    """
+
+    def __init__(self, whole: Source, positions: Tensor, weight: Tensor | None = None) -> None:
+        super().__init__(len(positions), whole.n_features, whole.dtype, whole.device)
+        self._whole = whole
+        self._positions = positions
+        self._weight = weight
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights."""
+        return float(self.n_rows if self._weight is None else self._weight.sum())
+
+    def part(self, start: int, stop: int) -> "Subset":
+        """Rows `start` to `stop` in ascending order of their positions, so that memory is read forward."""
+        chosen = self._positions[start:stop]
+        if self._weight is None:
+            return Subset(self._whole, torch.from_numpy(np.sort(chosen.numpy())))  # NumPy sorts with SIMD
+        positions, order = chosen.sort()
+        return Subset(self._whole, positions, self._weight[start:stop][order])
+
+    def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Rows in their order."""
+        for places in torch.split(torch.arange(self.n_rows), chunk_rows(self.n_features)):
+            yield self.take(places), self.weights(places)
+
+    def share_out(self, step: Callable[[Tensor, Tensor], Sum], shares: int) -> Sum:
+        """The sum of ``step(x, weight)`` over equal shares of the rows, added in their order."""
+        places = torch.split(torch.arange(self.n_rows), rounded_rows(-(-self.n_rows // shares)))
+        first, *others = share_out(lambda part: step(self.take(part), self.weights(part)), places)
+        return sum(others, first)
+
+    def take(self, positions: Tensor) -> Tensor:
+        """The rows at places of this subset."""
+        return self._whole.take(self._positions[positions])
+
+    def weights(self, positions: Tensor) -> Tensor:
+        """Their weights."""
+        if self._weight is None:
+            return torch.ones(len(positions), dtype=wide_dtype(self.device), device=self.device)
+        return self._weight[positions]
+
+    def place(self, shares: Tensor) -> Tensor:
+        """Places in this subset, whose rows count alike."""
+        return (shares * self.n_rows).long().clamp_(max=self.n_rows - 1)

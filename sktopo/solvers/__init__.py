@@ -1,8 +1,43 @@
 """How a map is trained: one loop, and a step for each solver."""
 
-from sktopo.solvers._base import CallbackRun, Problem, Run, Solver, State
+from sktopo.solvers._base import CallbackRun, Problem, Run, Settings, Solver, State
 from sktopo.solvers._batch import BatchSolver
+from sktopo.solvers._stream import StreamSolver, continue_stream
 
-__all__ = ["SOLVERS", "BatchSolver", "CallbackRun", "Problem", "Run", "Solver", "State"]
+__all__ = [
+    "SOLVERS",
+    "BatchSolver",
+    "CallbackRun",
+    "Problem",
+    "Run",
+    "Settings",
+    "Solver",
+    "State",
+    "StreamSolver",
+    "choose_solver",
+    "continue_stream",
+]
 
-SOLVERS: dict[str, type[Solver]] = {"auto": BatchSolver, "batch": BatchSolver}
+SOLVERS: dict[str, type[Solver]] = {"batch": BatchSolver, "stream": StreamSolver}
+# Up to this many rows full passes are cheap enough to be exact (docs/decisions/0006-stream.md).
+LARGEST_BATCH = 10_000
+
+
+def choose_solver(name: str, n_rows: int) -> type[Solver]:
+    """The solver of a name; "auto" makes exact passes over few rows and streams through many.
+
+    Parameters
+    ----------
+    name : {"auto", "batch", "stream"}
+        What the user asked for.
+    n_rows : int
+        Rows of the data.
+
+    Returns
+    -------
+    type
+        A subclass of `Solver`.
+    """
+    if name in SOLVERS:
+        return SOLVERS[name]
+    return BatchSolver if n_rows <= LARGEST_BATCH else StreamSolver

@@ -1,18 +1,24 @@
 """The training loop, written once.
 
 A solver supplies a step that turns a state into the next one; the loop anneals sigma, asks the callbacks, and stops
-when the codebook rests. Codebooks of a run are kept in the frame of the grid, where all values are moderate.
+when the codebook rests. Codebooks of a run are kept in its frame, where all values are moderate.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
+from sktopo._frame import Frame
 from sktopo._sources import Source
-from sktopo._statistics import Grid
+from sktopo._statistics import UnitStatistics, distortion_sum
+from sktopo.distances import normalized
+from sktopo.initialization import Moments
 from sktopo.lattices import Lattice
 from sktopo.neighborhoods import Neighborhood
 from sktopo.schedules import ExponentialSchedule
@@ -20,29 +26,47 @@ from sktopo.schedules import ExponentialSchedule
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be learned, and how: everything that does not change during a run."""
+    """What is to be learned: everything that does not change during a run."""
 
     lattice: Lattice
     neighborhood: Neighborhood
     p_norm: float
     normalize: bool
     sigma: ExponentialSchedule
-    tol: float
-    grid: Grid
+    frame: Frame
+
+    def constrained(self, codebook: Tensor) -> Tensor:
+        """A codebook in the frame, its prototypes of unit norm if the problem asks for that."""
+        if not self.normalize:
+            return codebook
+        return self.frame.to_frame(normalized(self.frame.from_frame(codebook), self.p_norm))
+
+    def distortion(self, statistics: UnitStatistics, smooth: Callable[[Tensor], Tensor], codebook: Tensor) -> float:
+        """Mean over the samples of the statistics of ``sum_j h(c, j) |x - w_j|^2``, in the units of the data."""
+        total = float(statistics.counts.sum())
+        return distortion_sum(statistics, smooth, codebook) / total * float(self.frame.scale.square())
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How it is to be learned: what the user may leave to the solver."""
+
+    max_iter: float | None = None
+    tol: float = 0.0
+    batch_size: int | None = None
+    generator: torch.Generator = field(default_factory=torch.Generator)
 
 
 class State(NamedTuple):
     """What changes during a run."""
 
-    codebook: Tensor  # (n_units, n_features), in the grid's frame
+    codebook: Tensor  # (n_units, n_features), in the frame
     sigma: float
+    statistics: UnitStatistics
+    lattice: Lattice  # of the statistics
     losses: tuple[float, ...] = ()
-    movement: float = float("inf")  # root mean square move of a prototype in the last epoch, over the data's spread
-
-    @property
-    def n_epochs(self) -> int:
-        """Passes made."""
-        return len(self.losses)
+    passes: float = 0  # over the data
+    movement: float = math.inf  # root mean square move of a prototype in the last epoch, over the data's spread
 
 
 class Run(Protocol):
@@ -95,33 +119,57 @@ class Solver(ABC):
     ----------
     problem : Problem
         What to learn.
-    max_iter : float or None
-        Passes over the data; None takes the solver's own number.
+    settings : Settings
+        How to learn it.
+    source : Source
+        Samples.
     """
 
-    def __init__(self, problem: Problem, max_iter: float | None) -> None:
+    # share of the run, at its end, in which sigma stays at its last value
+    hold: ClassVar[float]
+
+    def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
         self.problem = problem
-        self.n_epochs = self.default_epochs() if max_iter is None else int(max_iter)
+        self.settings = settings
+        self.source = source
+
+    @classmethod
+    @abstractmethod
+    def survey(cls, source: Source, generator: torch.Generator) -> Moments:
+        """The moments from which the first codebook is made, and the frame of the run."""
+
+    @property
+    @abstractmethod
+    def n_epochs(self) -> int:
+        """How many steps the loop makes."""
 
     @abstractmethod
-    def default_epochs(self) -> int:
-        """Passes over the data unless the user says otherwise."""
-
-    @abstractmethod
-    def step(self, source: Source, state: State, sigma: float) -> State:
+    def step(self, state: State, epoch: int) -> State:
         """One epoch."""
 
-    def run(self, source: Source, codebook: Tensor, watch: Run) -> State:
+    def run(self, codebook: Tensor, watch: Run) -> State:
         """Train from a first codebook (in the frame) and return the last state."""
-        schedule, state = self.problem.sigma, State(codebook, self.problem.sigma(0.0))
+        none = UnitStatistics.none(len(codebook), codebook)
+        state = State(self.problem.constrained(codebook), self.problem.sigma(0.0), none, self.problem.lattice)
         watch.begin(self.n_epochs)
         for epoch in range(self.n_epochs):
-            # a single epoch is one at the final sigma
-            progress = epoch / (self.n_epochs - 1) if self.n_epochs > 1 else 1.0
             watch.begin_epoch()
-            state = self.step(source, state, schedule(progress))
+            state = self.source.alone(partial(self.step, state, epoch))
             if watch.end_epoch(state):
                 break
-            if schedule.is_constant(progress) and state.movement <= self.problem.tol:
+            if self.problem.sigma.is_constant(self._progress(epoch)) and state.movement <= self.settings.tol:
                 break
         return state
+
+    def _progress(self, epoch: int) -> float:
+        """Share of the run that an epoch stands for, in [0, 1]; a single epoch is the last one."""
+        return epoch / (self.n_epochs - 1) if self.n_epochs > 1 else 1.0
+
+
+def movement(codebook: Tensor, previous: Tensor, statistics: UnitStatistics) -> float:
+    """Root mean square move of a prototype, as a share of the data's root mean square spread."""
+    moved = math.sqrt(float((codebook - previous).square().sum(dim=1).mean()))
+    total = statistics.counts.sum()
+    variance = statistics.squares.sum() / total - (statistics.sums.sum(dim=0) / total).square().sum()
+    spread = math.sqrt(max(0.0, float(variance)))
+    return 0.0 if moved == 0 else math.inf if spread == 0 else moved / spread

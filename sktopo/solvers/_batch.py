@@ -3,16 +3,18 @@
 (T. Kohonen, "Essentials of the self-organizing map", Neural Networks 37, 2013.)
 """
 
-import math
+from typing import ClassVar
 
+import torch
 from torch import Tensor
 
+from sktopo._frame import DataRange
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source
-from sktopo._statistics import UnitStatistics, distortion_sum, update_codebook
-from sktopo.distances import normalized
-from sktopo.solvers._base import Solver, State
+from sktopo._statistics import Grid, UnitStatistics, update_codebook
+from sktopo.initialization import Moments
+from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
 DEFAULT_EPOCHS = 20
 
@@ -21,36 +23,38 @@ class BatchSolver(Solver):
     """Batch training with the nearest unit as winner.
 
     For p != 2 the winner is the nearest unit in the p-norm and the update stays the mean; the loss is then the squared
-    Euclidean distortion that the mean minimises.
+    Euclidean distortion that the mean minimises. Sums are taken on a fixed-point grid over all rows, so that nothing
+    depends on their order.
     """
 
-    def default_epochs(self) -> int:
-        """A number that docs/decisions/0003-batch-defaults.md explains."""
-        return DEFAULT_EPOCHS
+    hold: ClassVar[float] = 0.2
 
-    def step(self, source: Source, state: State, sigma: float) -> State:
+    def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
+        super().__init__(problem, settings, source)
+        self._grid = Grid(problem.frame.extent)
+        self._smoother = make_smoother(problem.lattice, problem.neighborhood)
+
+    @classmethod
+    def survey(cls, source: Source, generator: torch.Generator) -> Moments:  # noqa: ARG003
+        """Moments of all rows."""
+        return Moments(source, Grid(DataRange.of(source)))
+
+    @property
+    def n_epochs(self) -> int:
+        """A default that docs/decisions/0003-batch-defaults.md explains."""
+        return DEFAULT_EPOCHS if self.settings.max_iter is None else int(self.settings.max_iter)
+
+    def step(self, state: State, epoch: int) -> State:
         """One pass over all rows."""
         problem, previous = self.problem, state.codebook
-        statistics = self._statistics(source, previous)
-        smooth = make_smoother(problem.lattice, problem.neighborhood, sigma)
-        total = float(statistics.counts.sum())
-        loss = distortion_sum(statistics, smooth, previous) / total * float(problem.grid.scale.square())
-        codebook = update_codebook(statistics, smooth, previous)
-        if problem.normalize:
-            codebook = problem.grid.to_frame(normalized(problem.grid.from_frame(codebook), problem.p_norm))
-        movement = _movement(codebook, previous, statistics)
-        return State(codebook, sigma, (*state.losses, loss), movement)
+        sigma = problem.sigma(self._progress(epoch))
+        statistics, smooth = self._statistics(previous), self._smoother.at(sigma)
+        loss = problem.distortion(statistics, smooth, previous)
+        codebook = problem.constrained(update_codebook(statistics, smooth, previous))
+        moved = movement(codebook, previous, statistics)
+        return State(codebook, sigma, statistics, problem.lattice, (*state.losses, loss), state.passes + 1, moved)
 
-    def _statistics(self, source: Source, codebook: Tensor) -> UnitStatistics:
-        grid, n_units = self.problem.grid, self.problem.lattice.n_units
-        search = Search(grid.from_frame(codebook), self.problem.p_norm, source.dtype)
-        return grid.statistics(source.reduce(lambda x, weight: grid.totals(x, weight, search.bmu(x), n_units)))
-
-
-def _movement(codebook: Tensor, previous: Tensor, statistics: UnitStatistics) -> float:
-    """Root mean square move of a prototype, as a share of the data's root mean square spread."""
-    moved = math.sqrt(float((codebook - previous).square().sum(dim=1).mean()))
-    total = statistics.counts.sum()
-    variance = statistics.squares.sum() / total - (statistics.sums.sum(dim=0) / total).square().sum()
-    spread = math.sqrt(max(0.0, float(variance)))
-    return 0.0 if moved == 0 else math.inf if spread == 0 else moved / spread
+    def _statistics(self, codebook: Tensor) -> UnitStatistics:
+        grid, n_units = self._grid, self.problem.lattice.n_units
+        search = Search(grid.from_frame(codebook), self.problem.p_norm, self.source.dtype)
+        return grid.statistics(self.source.reduce(lambda x, weight: grid.totals(x, weight, search.bmu(x), n_units)))

@@ -1,0 +1,145 @@
+"""From an estimator's parameters and a source of samples to a trained state, and from that to fitted attributes.
+
+Only public parameters and attributes of the estimator are read; nothing is set on it.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sktopo._fitted import FittedMap
+from sktopo._frame import DataRange, Frame
+from sktopo._sources import Source
+from sktopo._statistics import UnitStatistics
+from sktopo._validation import check_initial_codebook, make_generator
+from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
+from sktopo.lattices import LATTICES, Lattice
+from sktopo.metrics import weighted_mean, weighted_sum
+from sktopo.neighborhoods import NEIGHBORHOODS
+from sktopo.schedules import annealing
+from sktopo.solvers import Problem, Settings, Solver, State, StreamSolver, choose_solver, continue_stream
+
+
+class Training(NamedTuple):
+    """A solver and the codebook that it starts from, in the problem's frame."""
+
+    solver: Solver
+    codebook: Tensor
+
+    @classmethod
+    def begin(cls, estimator: Any, all_rows: Source, source: Source) -> "Training":
+        """Everything a fit begins with: where it starts is read from `all_rows`, steps come from `source`."""
+        generator = make_generator(estimator.random_state)
+        kind = choose_solver(estimator.solver, source.n_rows)
+        problem, codebook = source.alone(lambda: _problem(estimator, kind, all_rows, generator))
+        settings = Settings(estimator.max_iter, estimator.tol, estimator.batch_size, generator)
+        return cls(kind(problem, settings, source), codebook)
+
+    def learned(self, state: State) -> dict[str, Any]:
+        """Fitted attributes for a state of the run; more rows than any chunk adds have been seen."""
+        dtype = _dtype(self.solver.source)
+        return {**_learned(self.solver.problem, state, dtype), "weight_seen_": math.inf}
+
+
+def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
+    """Fitted attributes after one more chunk of rows; the first chunk also says where to start."""
+    generator = make_generator(estimator.random_state)
+    settings = Settings(batch_size=estimator.batch_size, generator=generator)
+    if hasattr(estimator, "codebook_"):
+        seen, dtype = estimator.weight_seen_, estimator.codebook_.dtype
+        problem, state = _resumed(estimator, source)
+    else:
+        seen, dtype = 0.0, _dtype(source)
+        problem, codebook = _problem(estimator, StreamSolver, source, generator)
+        none = UnitStatistics.none(len(codebook), codebook)
+        state = State(problem.constrained(codebook), problem.sigma(0.0), none, problem.lattice)
+    state = continue_stream(problem, settings, source, state, seen)
+    return {**_learned(problem, state, dtype), "weight_seen_": seen + source.total_weight}
+
+
+def label(estimator: Any, source: Source) -> dict[str, Any]:
+    """One last search: `labels_` is what `predict` says, and `quantization_error_` belongs to it."""
+    search = FittedMap.of(estimator).search(source.dtype)
+
+    def nearest(x: Tensor, weight: Tensor) -> tuple[Tensor, tuple[float, float]]:
+        bmu = search.bmu(x)
+        return bmu.cpu(), weighted_sum(search.distance(x, bmu), weight)
+
+    labels, parts = zip(*source.map_chunks(nearest), strict=True)
+    return {"labels_": torch.cat(labels).numpy(), "quantization_error_": weighted_mean(parts)}
+
+
+def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.Generator) -> tuple[Problem, Tensor]:
+    """What is to be learned, and the first codebook."""
+    moments = kind.survey(rows, generator)
+    frame, lattice = moments.frame, _lattice(estimator, rows.total_weight, moments)
+    problem = Problem(
+        lattice,
+        NEIGHBORHOODS[estimator.neighborhood],
+        float(estimator.p_norm),
+        bool(estimator.normalize),
+        annealing(lattice.height, lattice.width, estimator.sigma_initial, estimator.sigma_final, kind.hold),
+        frame,
+    )
+    if isinstance(estimator.init, str):
+        return problem, frame.clipped(INITIALIZERS[estimator.init](lattice, moments, generator))
+    given = check_initial_codebook(estimator.init, lattice.n_units, rows.n_features)
+    return problem, frame.to_frame(torch.from_numpy(given).to(frame.scale))
+
+
+def _lattice(estimator: Any, total_weight: float, moments: Moments) -> Lattice:
+    """The lattice that the parameters describe, or that the data suggests."""
+    kind, periodic = LATTICES[estimator.lattice], bool(estimator.periodic)
+    height, width = (None if side == "auto" else int(side) for side in (estimator.height, estimator.width))
+    if height is None or width is None:
+        multiple = kind.height_multiple if periodic else 1
+        height, width = automatic_shape(total_weight, moments.plane, height, width, multiple)
+    return kind(height, width, periodic)
+
+
+def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
+    """The problem and the state that a fitted estimator stands at, in a frame that holds its map and the new rows."""
+    fitted = FittedMap.of(estimator)
+    lattice = fitted.lattice
+    extent = DataRange.of(source)
+    codebook = fitted.codebook.to(extent.low)
+    frame = Frame(extent.including(codebook))
+    bounds = (estimator.sigma_initial, estimator.sigma_final)
+    if math.isinf(estimator.weight_seen_):  # after fit, sigma stays where it is
+        bounds = (fitted.sigma, fitted.sigma)
+    schedule = annealing(lattice.height, lattice.width, *bounds, StreamSolver.hold)
+    problem = Problem(lattice, fitted.neighborhood, fitted.p_norm, bool(estimator.normalize), schedule, frame)
+    counts = torch.from_numpy(np.array(estimator.unit_counts_)).to(codebook)
+    means = torch.from_numpy(np.array(estimator.unit_sums_)).to(codebook) / torch.where(counts > 0, counts, 1)[:, None]
+    sums = frame.to_frame(means) * counts[:, None]
+    statistics = UnitStatistics(counts, sums, torch.zeros_like(counts))
+    state = State(frame.to_frame(codebook), fitted.sigma, statistics, lattice, tuple(estimator.loss_curve_))
+    return problem, state._replace(passes=estimator.n_iter_)
+
+
+def _learned(problem: Problem, state: State, dtype: np.dtype[Any]) -> dict[str, Any]:
+    """Fitted attributes for a state."""
+    lattice, statistics = problem.lattice, state.statistics
+    if state.lattice != lattice:
+        units, shares = lattice.interpolate(state.lattice.coordinates())
+        statistics = statistics.moved(units, shares, lattice.n_units)
+    counts = statistics.counts[:, None]
+    means = problem.frame.position(statistics.sums / torch.where(counts > 0, counts, 1))
+    return {
+        "codebook_": problem.frame.from_frame(state.codebook).cpu().numpy().astype(dtype),
+        "unit_coordinates_": lattice.coordinates().numpy(),
+        "height_": lattice.height,
+        "width_": lattice.width,
+        "sigma_": state.sigma,
+        "loss_curve_": np.array(state.losses),
+        "n_iter_": state.passes,
+        "unit_counts_": statistics.counts.cpu().numpy(),
+        "unit_sums_": (means * counts).cpu().numpy(),
+    }
+
+
+def _dtype(source: Source) -> np.dtype[Any]:
+    return np.dtype(np.float32 if source.dtype == torch.float32 else np.float64)

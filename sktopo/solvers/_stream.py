@@ -1,0 +1,231 @@
+"""Training by a stream of rows, without a learning rate.
+
+Each step searches some rows, adds their unsmoothed statistics to those of the rows before, which fade, and derives the
+codebook from them. Statistics know nothing of sigma, so annealing never invalidates them. A Gaussian of width sigma
+leaves about ``n_units / (4 pi sigma^2)`` degrees of freedom, and each wants a certain number of rows: that is how many
+a step remembers. While sigma is wide the window is short and the units are few: the map is trained on a
+coarser lattice over the same area. (Stepwise EM: O. Cappe and E. Moulines, J. R. Stat. Soc. B 71, 2009.)
+"""
+
+import math
+from bisect import bisect_right
+from itertools import accumulate
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from sktopo._frame import DataRange, Frame
+from sktopo._search import Search
+from sktopo._smoothing import make_smoother
+from sktopo._sources import Source, Subset
+from sktopo._statistics import UnitStatistics, update_codebook
+from sktopo.initialization import Moments
+from sktopo.lattices import Lattice
+from sktopo.solvers._base import Problem, Settings, Solver, State, movement
+
+# The choices below are explained in docs/decisions/0006-stream.md.
+STAGES = 10
+SURVEY_ROWS, FEWEST_SURVEY_ROWS, SURVEY_VALUES = 4096, 512, 2**20
+LARGEST_SURVEY_COVARIANCE = 128
+ROWS_PER_UNIT = 150
+FEWEST_ROWS = 40_000
+ROWS_PER_FREEDOM = 100
+# How much longer the memory is once sigma rests.
+RESTING_MEMORY = 4
+SMALLEST_STEP = 512
+LARGEST_STEP = 8192
+# Multiplications of a share of a step that is worth handing to a worker.
+WORTHWHILE = 4e7
+# Each share of a step has a table of sums of its own.
+MOST_SHARES = 8
+
+
+def default_rows(n_rows: int, n_units: int) -> int:
+    """Rows that a fit draws in all.
+
+    About 200 for each unit, at least 40 000; but a large data set is not gone through twice, nor a small one more than
+    20 times.
+    """
+    enough = max(FEWEST_ROWS, ROWS_PER_UNIT * n_units)
+    return min(enough, max(n_rows, min(20 * n_rows, max(FEWEST_ROWS, 10 * n_units))))
+
+
+def enough_rows(n_units: int) -> int:
+    """Rows, or weight of rows, over which `partial_fit` anneals sigma."""
+    return ROWS_PER_UNIT * n_units
+
+
+def window(n_units: int, sigma: float) -> float:
+    """Rows that the degrees of freedom left at a sigma want."""
+    freedom = n_units / (4 * math.pi * sigma * sigma)
+    return ROWS_PER_FREEDOM * max(1.0, min(freedom, n_units))
+
+
+class Place(NamedTuple):
+    """Where a stage stands, on its own lattice."""
+
+    codebook: Tensor
+    statistics: UnitStatistics
+    sigma: float
+    latest: UnitStatistics  # of the rows of the last step alone
+
+
+class Stage:
+    """Steps on one lattice.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to learn.
+    lattice : Lattice
+        The map's own lattice, or a coarser one over the same area.
+    """
+
+    def __init__(self, problem: Problem, lattice: Lattice) -> None:
+        self.problem = problem
+        self.lattice = lattice
+        self._smoother = make_smoother(lattice, problem.neighborhood)
+
+    def enter(self, state: State) -> Place:
+        """Take over the statistics of the stage before, and what they say of the codebook on this lattice."""
+        statistics = state.statistics
+        if state.lattice == self.lattice == self.problem.lattice:
+            return Place(state.codebook, statistics, state.sigma, statistics)
+        if state.lattice != self.lattice:
+            units, shares = self.lattice.interpolate(state.lattice.coordinates())
+            statistics = statistics.moved(units, shares, self.lattice.n_units)
+        previous = _resampled(state.codebook, self.problem.lattice, self.lattice)
+        return Place(self._codebook(statistics, state.sigma, previous), statistics, state.sigma, statistics)
+
+    def step(self, place: Place, rows: Subset, sigma: float) -> Place:
+        """Search some rows and add their statistics to those of the rows before, which fade."""
+        problem, n_units = self.problem, self.lattice.n_units
+        prototypes = problem.frame.position(place.codebook)
+        # the mean is a good enough centre here, and quicker than the median
+        search = Search(prototypes, problem.p_norm, rows.dtype, prototypes.mean(dim=0))
+
+        def add_up(x: Tensor, weight: Tensor) -> UnitStatistics:
+            return UnitStatistics.of(problem.frame, x, weight, search.bmu(x), n_units)
+
+        shares = int(rows.n_rows * n_units * rows.n_features / WORTHWHILE) // 2 * 2
+        added = rows.share_out(add_up, max(1, min(shares, MOST_SHARES)))
+        remembered = window(problem.lattice.n_units, sigma) * (RESTING_MEMORY if sigma == problem.sigma.final else 1)
+        statistics = place.statistics.scaled(max(0.0, 1 - rows.total_weight / remembered)) + added
+        return Place(self._codebook(statistics, sigma, place.codebook), statistics, sigma, added)
+
+    def leave(self, state: State, place: Place, passes: float) -> State:
+        """The state after this stage, with a codebook for the whole lattice."""
+        codebook = _resampled(place.codebook, self.lattice, self.problem.lattice)
+        loss = self.problem.distortion(place.latest, self._smoother.at(place.sigma), place.codebook)
+        loss *= self.problem.lattice.n_units / self.lattice.n_units  # a coarse unit stands for several
+        moved = movement(codebook, state.codebook, place.latest)
+        return State(
+            codebook, place.sigma, place.statistics, self.lattice, (*state.losses, loss), state.passes + passes, moved
+        )
+
+    def _codebook(self, statistics: UnitStatistics, sigma: float, previous: Tensor) -> Tensor:
+        return self.problem.constrained(update_codebook(statistics, self._smoother.at(sigma), previous))
+
+
+class StreamSolver(Solver):
+    """Streaming training with the nearest unit as winner; the number of rows it touches does not grow with the data."""
+
+    hold: ClassVar[float] = 0.4
+
+    def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
+        super().__init__(problem, settings, source)
+        wanted = settings.max_iter
+        if wanted is None:
+            n_drawn = default_rows(source.n_rows, problem.lattice.n_units)
+        else:
+            n_drawn = max(1, round(wanted * source.n_rows))
+        self._steps = plan(problem, settings.batch_size, n_drawn)
+        self._rows = source.draw(n_drawn, settings.generator)
+
+    @classmethod
+    def survey(cls, source: Source, generator: torch.Generator) -> Moments:
+        """Moments of a sample."""
+        wanted = min(SURVEY_ROWS, max(FEWEST_SURVEY_ROWS, SURVEY_VALUES // source.n_features))
+        rows = source.draw(min(source.n_rows, wanted), generator)
+        return Moments(rows, Frame(DataRange.of(rows)), LARGEST_SURVEY_COVARIANCE)
+
+    @property
+    def n_epochs(self) -> int:
+        """Stages of the annealing."""
+        return min(STAGES, len(self._steps))
+
+    def step(self, state: State, epoch: int) -> State:
+        """One stage: its share of the steps."""
+        first, last = (len(self._steps) * e // self.n_epochs for e in (epoch, epoch + 1))
+        steps = self._steps[first:last]
+        stage = Stage(self.problem, self._lattice(epoch, steps[-1].sigma))
+        place = stage.enter(state)
+        for start, stop, sigma in steps:
+            place = stage.step(place, self._rows.part(start, stop), sigma)
+        return stage.leave(state, place, (steps[-1].stop - steps[0].start) / self.source.n_rows)
+
+    def _lattice(self, epoch: int, narrowest: float) -> Lattice:
+        """Where a stage is worked on: spaced by the power of two below half of sigma, the last stage on all units."""
+        halvings = max(0, math.floor(math.log2(narrowest)) - 1)
+        return self.problem.lattice.coarsened(1.0 if epoch == self.n_epochs - 1 else 2.0**halvings)
+
+
+class Step(NamedTuple):
+    """Rows of the drawn ones, and sigma."""
+
+    start: int
+    stop: int
+    sigma: float
+
+
+def plan(problem: Problem, batch_size: int | None, n_drawn: int) -> list[Step]:
+    """All steps of a fit: sigma falls by equal factors from step to step, then rests for the last part of the rows.
+
+    A step takes as many rows as the degrees of freedom at its sigma want, so that most rows go to the narrow ones.
+    """
+    schedule = problem.sigma
+
+    def annealed(n_steps: int) -> list[float]:
+        return [schedule((1 - schedule.hold) * t / n_steps) for t in range(n_steps)]
+
+    def rows(sigmas: list[float]) -> list[int]:
+        return [step_rows(problem, sigma, batch_size) for sigma in sigmas]
+
+    annealing_rows = round((1 - schedule.hold) * n_drawn) if schedule.initial > schedule.final else 0
+    most_steps = annealing_rows // step_rows(problem, schedule.initial, batch_size)
+    n_steps = bisect_right(range(1, most_steps + 1), annealing_rows, key=lambda n: sum(rows(annealed(n))))
+    n_resting = round((n_drawn - annealing_rows) / step_rows(problem, schedule.final, batch_size))
+    sigmas = annealed(n_steps) + [schedule.final] * max(1, n_resting)
+    stops = list(accumulate(rows(sigmas)))
+    stops = [round(stop * n_drawn / stops[-1]) for stop in stops]
+    steps = zip([0, *stops], stops, sigmas, strict=False)
+    return [Step(*step) for step in steps if step[0] < step[1]]
+
+
+def continue_stream(problem: Problem, settings: Settings, source: Source, state: State, seen: float) -> State:
+    """All rows of a source once, in random order, after rows of weight `seen`: the step of `partial_fit`."""
+    order, enough = source.shuffled(settings.generator), enough_rows(problem.lattice.n_units)
+    stage = Stage(problem, problem.lattice)
+    place, start = stage.enter(state), 0
+    while start < source.n_rows:
+        sigma = problem.sigma(min(1.0, seen / enough))
+        stop = min(source.n_rows, start + step_rows(problem, sigma, settings.batch_size))
+        rows = order.part(start, stop)
+        if rows.total_weight > 0:
+            place = stage.step(place, rows, sigma)
+        seen, start = seen + rows.total_weight, stop
+    return stage.leave(state, place, 1)
+
+
+def step_rows(problem: Problem, sigma: float, batch_size: int | None) -> int:
+    """Rows of a step: as many as the degrees of freedom want, within bounds, unless the user says otherwise."""
+    return batch_size or int(min(max(window(problem.lattice.n_units, sigma), SMALLEST_STEP), LARGEST_STEP))
+
+
+def _resampled(codebook: Tensor, lattice: Lattice, target: Lattice) -> Tensor:
+    """A codebook, interpolated at the units of another lattice over the same area."""
+    if lattice == target:
+        return codebook
+    units, shares = lattice.interpolate(target.coordinates())
+    return (codebook[units] * shares.to(codebook)[:, :, None]).sum(dim=1)
