@@ -19,6 +19,14 @@ def sheet():
     return (np.c_[a, b, a * b, np.sin(2 * a), b * b] + 0.02 * rng.normal(size=(12_000, 5))).astype(np.float32)
 
 
+@pytest.fixture(scope="module")
+def torus():
+    """A surface without edges, for maps without edges."""
+    rng = np.random.default_rng(5)
+    a, b = rng.uniform(0, 2 * np.pi, size=(2, 12_000))
+    return (np.c_[np.cos(a), np.sin(a), np.cos(b), np.sin(b)] + 0.02 * rng.normal(size=(12_000, 4))).astype(np.float32)
+
+
 @pytest.fixture(params=LATTICES, ids=str)
 def arrangement(request):
     return dict(zip(("lattice", "periodic"), request.param, strict=True))
@@ -34,11 +42,12 @@ def test_one_step_over_all_rows_is_one_batch_epoch(digits):
     np.testing.assert_allclose(stream.unit_sums_, batch.unit_sums_, rtol=1e-10, atol=1e-8)
 
 
-def test_streaming_is_as_good_as_forty_exact_epochs(sheet, arrangement):
-    batch = TopographicMap(16, 14, **arrangement, solver="batch", max_iter=40).fit(sheet)
-    stream = TopographicMap(16, 14, **arrangement, solver="stream", random_state=0).fit(sheet)
-    assert stream.quantization_error_ < 1.08 * batch.quantization_error_
-    assert topographic_error(stream, sheet) < topographic_error(batch, sheet) + 0.03
+def test_streaming_is_as_good_as_forty_exact_epochs(sheet, torus, arrangement):
+    X = torus if arrangement["periodic"] else sheet
+    batch = TopographicMap(16, 14, **arrangement, solver="batch", max_iter=40).fit(X)
+    stream = TopographicMap(16, 14, **arrangement, solver="stream", random_state=0).fit(X)
+    assert stream.quantization_error_ < 1.05 * batch.quantization_error_
+    assert topographic_error(stream, X) < topographic_error(batch, X) + 0.03
 
 
 @pytest.mark.parametrize("neighborhood", ["bubble", "epanechnikov"])
