@@ -134,7 +134,7 @@ def enter(contender: Contender, workload: Workload, path: Path, budget: int) -> 
 def front(contender: Contender, workload: Workload, seconds: float, plan: Plan) -> tuple[float, ...]:
     """Last sigmas to run: none where all of them, repeated, would take longer than one fit may."""
     sigmas = (*plan.sigmas, *workload.more_sigmas)
-    affordable = contender.compared or len(sigmas) * rounds(seconds, plan.repeats) * seconds <= plan.budget
+    affordable = len(sigmas) * rounds(seconds, plan.repeats) * seconds <= plan.budget * (2 if contender.compared else 1)
     return sigmas if contender.on_lattice and affordable else ()
 
 
