@@ -166,7 +166,15 @@ def _placed(value: Any, missing: set[str]) -> Any:
 
 
 class StoredTensor(NamedTuple):
-    """A tensor on the CPU, and where it belongs."""
+    """A tensor on the CPU, and where it belongs.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where it lived.
+    values : Tensor
+        A copy on the CPU.
+    """
 
     device: torch.device
     values: torch.Tensor
