@@ -73,3 +73,24 @@ def batch_epoch(X, weight, W, H):
         for a, c, x in zip(weight, winners, X, strict=True)
     )
     return winners, updated, loss / sum(weight)
+
+
+def local_errors(X, W, H, p=2.0):
+    """Mean squared distance to the prototypes around each unit, weighted by its neighborhood."""
+    G = H / H.sum(axis=1, keepdims=True)
+    return np.array([[sum(g * distance(x, w, p) ** 2 for g, w in zip(row, W, strict=True)) for row in G] for x in X])
+
+
+def responsibilities(errors, temperature):
+    result = []
+    for row in errors:
+        terms = np.array([math.exp(-(e - row.min()) / (2 * temperature)) for e in row])
+        result.append(terms / terms.sum())
+    return np.array(result)
+
+
+def free_energies(errors, temperature):
+    """Of each sample, ``-T log sum_j exp(-e_j / 2T)``."""
+    return np.array(
+        [row.min() / 2 - temperature * math.log(np.exp(-(row - row.min()) / (2 * temperature)).sum()) for row in errors]
+    )
