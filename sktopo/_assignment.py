@@ -172,22 +172,27 @@ def expected_coordinates(weights: Tensor, lattice: Lattice, coordinates: Tensor)
 
     Along a periodic axis it is the circular mean, in [0, period): the direction of the mean of points on a circle.
     """
-    columns = zip(coordinates.T, lattice.periods, strict=True)
-    return torch.stack([_axis_mean(weights, positions, period) for positions, period in columns], dim=1)
+    table, turns = [], []
+    for positions, period in zip(coordinates.T, lattice.periods, strict=True):
+        turn = 1.0 if period is None else period / (2 * math.pi)
+        table += [positions] if period is None else [(positions / turn).sin(), (positions / turn).cos()]
+        turns.append(turn)
+    means = weights @ torch.stack(table, dim=1)
+    if not lattice.periodic:
+        return means
+    return torch.stack([_angle(means[:, 2 * i], means[:, 2 * i + 1]) * turn for i, turn in enumerate(turns)], dim=1)
 
 
-def _axis_mean(weights: Tensor, positions: Tensor, period: float | None) -> Tensor:
-    if period is None:
-        return weights @ positions
-    angles = positions * (2 * math.pi / period)
-    east, north = weights @ angles.cos(), weights @ angles.sin()
-    # weights all round the circle have no direction: the mean is 0 then, and so is its gradient
-    directed = east.square() + north.square() > torch.finfo(weights.dtype).eps ** 1.5
+def _angle(north: Tensor, east: Tensor) -> Tensor:
+    """Direction of a point, in [0, 2 pi)."""
+    # weights all round the circle have no direction: it is 0 then, and so is its gradient
+    directed = east.square() + north.square() > torch.finfo(north.dtype).eps ** 1.5
     east = torch.where(directed, east, torch.ones_like(east))
     north = torch.where(directed, north, torch.zeros_like(north))
-    mean = torch.remainder(torch.atan2(north, east) * (period / (2 * math.pi)), period)
+    angle = torch.atan2(north, east)
+    angle = torch.where(angle < 0, angle + 2 * math.pi, angle)
     # a tiny negative angle is rounded up to a whole turn
-    return torch.where(mean < period, mean, torch.zeros_like(mean))
+    return torch.where(angle * (1 + 4 * torch.finfo(angle.dtype).eps) < 2 * math.pi, angle, torch.zeros_like(angle))
 
 
 def _representable(temperature: float, like: Tensor) -> float:

@@ -107,6 +107,9 @@ def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     Tensor of shape (n, n_units)
         Distances.
     """
+    if torch.compiler.is_compiling():  # a compiler fuses the differences; ONNX has no cdist
+        difference: Tensor = torch.linalg.vector_norm(x[:, None] - codebook, ord=p_norm, dim=2)
+        return difference
     if LARGEST_DIRECT_POWER < p_norm < math.inf:
         return torch.stack([norm(x - prototype, p_norm) for prototype in codebook], dim=1)
     return torch.cdist(x, codebook, p=p_norm, compute_mode="donot_use_mm_for_euclid_dist")
@@ -117,7 +120,9 @@ def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     if p_norm == 1 or math.isinf(p_norm):
         return minkowski(x, codebook, p_norm)
     wide = x.dtype if x.device.type == "mps" else torch.float64
-    peak = torch.maximum(x.detach().abs().max(), codebook.detach().abs().max()) if len(x) else torch.ones(())
+    peak = codebook.detach().abs().max()
+    if torch.compiler.is_compiling() or len(x):  # the number of rows stays open in an exported program
+        peak = torch.maximum(x.detach().abs().max(), peak)
     peak = torch.where(peak > 0, peak, torch.ones_like(peak))
     scaled = minkowski((x / peak).to(wide), (codebook / peak).to(wide), p_norm)
     return scaled.to(x.dtype) * peak
