@@ -39,7 +39,12 @@ class Averaging:
 
     def __init__(self, smooth: Product, like: Tensor, n_units: int) -> None:
         self.smooth = smooth
-        self.row_sums = smooth(like.new_ones(n_units, 1))  # (units, 1), each at least 1
+        self._ones = like.new_ones(n_units, 1)
+
+    @property
+    def row_sums(self) -> Tensor:
+        """``s_j = sum_k h_jk``, each at least 1: (n_units, 1)."""
+        return self.smooth(self._ones)
 
     def average(self, values: Tensor) -> Tensor:
         """``G @ values``: what surrounds each unit, on the average."""
@@ -87,6 +92,10 @@ class Winner(ABC):
         """Of prototypes and their squared norms, raw and smoothed, what samples are compared with for p = 2."""
 
     @abstractmethod
+    def coarse_factor(self, ratio: float) -> float:
+        """Energy on a lattice over that on one with so many times fewer units over the same area."""
+
+    @abstractmethod
     def reach(self, averaging: Averaging) -> Tensor:
         """Energy over local error of each unit, (n_units,)."""
 
@@ -115,6 +124,10 @@ class NearestWinner(Winner):
     def compared(self, unit: tuple[Tensor, Tensor], smoothed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """The raw ones."""
         return unit
+
+    def coarse_factor(self, ratio: float) -> float:
+        """A coarse unit stands for several."""
+        return ratio
 
     def reach(self, averaging: Averaging) -> Tensor:
         """Row sums of the neighborhood."""
@@ -146,6 +159,10 @@ class LocalWinner(Winner):
         """The smoothed ones."""
         return smoothed
 
+    def coarse_factor(self, ratio: float) -> float:  # noqa: ARG002
+        """Weights that sum to 1 do so on every lattice."""
+        return 1.0
+
     def reach(self, averaging: Averaging) -> Tensor:
         """1 everywhere."""
         return torch.ones_like(averaging.row_sums[:, 0])
@@ -165,6 +182,12 @@ def responsibilities(errors: Tensor, temperature: float) -> Tensor:
     """``softmax_j(-e_ij / 2T)``: the gradient of `soft_minimum`; (n, n_units), rows sum to 1."""
     least = errors.amin(dim=1, keepdim=True).detach()
     return torch.softmax((least - errors) / (2 * _representable(temperature, errors)), dim=1)
+
+
+def responsibilities_of_roots(roots: Tensor, temperature: float) -> Tensor:
+    """The same from the roots of the errors, whose squares may be too large for the type."""
+    least = roots.amin(dim=1, keepdim=True)
+    return responsibilities((roots - least) * (roots + least), temperature)
 
 
 def expected_coordinates(weights: Tensor, lattice: Lattice, coordinates: Tensor) -> Tensor:
@@ -197,4 +220,4 @@ def _angle(north: Tensor, east: Tensor) -> Tensor:
 
 def _representable(temperature: float, like: Tensor) -> float:
     """A temperature that the type can divide by."""
-    return max(temperature, math.sqrt(torch.finfo(like.dtype).tiny))
+    return max(temperature, torch.finfo(like.dtype).tiny)

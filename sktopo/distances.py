@@ -117,7 +117,7 @@ def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
 
 def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     """The same, for values of any size: powers are taken of numbers up to 1, in float64 where there is one."""
-    if p_norm == 1 or math.isinf(p_norm):
+    if p_norm in (1, math.inf):
         return minkowski(x, codebook, p_norm)
     wide = x.dtype if x.device.type == "mps" else torch.float64
     peak = codebook.detach().abs().max()
