@@ -36,7 +36,7 @@ class Training(NamedTuple):
         generator = make_generator(estimator.random_state)
         kind = choose_solver(estimator.solver, source.n_rows)
         problem, codebook = source.alone(lambda: _problem(estimator, kind, all_rows, generator))
-        settings = Settings(estimator.max_iter, estimator.tol, estimator.batch_size, generator)
+        settings = Settings(estimator.max_iter, estimator.tol, estimator.batch_size, generator, estimator.learning_rate)
         return cls(kind(problem, settings, source), codebook)
 
     def learned(self, state: State) -> dict[str, Any]:

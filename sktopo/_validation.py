@@ -87,7 +87,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 
 
 # Solvers for which a fraction of a pass makes sense.
-FRACTIONAL_SOLVERS = ("stream",)
+FRACTIONAL_SOLVERS = ("stream", "gradient")
 
 
 def check_supported(estimator: Any) -> None:

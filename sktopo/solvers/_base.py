@@ -82,6 +82,7 @@ class Settings:
     tol: float = 0.0
     batch_size: int | None = None
     generator: torch.Generator = field(default_factory=torch.Generator)
+    learning_rate: float = 0.01
 
 
 class State(NamedTuple):
@@ -94,6 +95,7 @@ class State(NamedTuple):
     losses: tuple[float, ...] = ()
     passes: float = 0  # over the data
     movement: float = math.inf  # root mean square move of a prototype in the last epoch, over the data's spread
+    optimizer: dict[str, Any] | None = None  # what a gradient method remembers of its steps
 
 
 class Run(Protocol):
