@@ -17,6 +17,7 @@ import sktopo.nn
 EXAMPLES = {
     "sktopo.TopographicMap",
     "sktopo.nn.TopographicLayer",
+    "sktopo.annealing.critical_temperature",
     "sktopo.metrics.quantization_error",
     "sktopo.metrics.topographic_error",
 }

@@ -148,10 +148,10 @@ def test_partial_fit_learns_softly(digits):
 
 @pytest.mark.parametrize("temperature", [0.0, 0.2])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_transform_gives_what_the_layer_gives(iris, arrangement, neighborhood, temperature, dtype):
-    X = iris[0].astype(dtype)
+def test_transform_gives_what_the_layer_gives(arrangement, neighborhood, temperature, dtype, rng):
+    X, init = rng.normal(size=(150, 4)).astype(dtype), rng.normal(size=(20, 4))
     options = {"neighborhood": neighborhood, "winner": "local", "temperature": temperature, "sigma_final": 1.1}
-    som = TopographicMap(4, 5, **arrangement, **options, init="random", random_state=0).fit(X)
+    som = TopographicMap(4, 5, **arrangement, **options, init=init, max_iter=3).fit(X)
     layer, z = som.to_layer(dtype=torch.float64), torch.from_numpy(X).double()
     for output, expected in [
         ("coordinates", layer.coordinates(z, som.sigma_, temperature)),
