@@ -15,8 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from sktopo._assignment import WINNERS, Averaging, Winner
 from sktopo._device import block_rows, resolve_device, wide_dtype
 from sktopo._search import Search
+from sktopo._smoothing import make_smoother
 from sktopo._sources import ArraySource, Source
 from sktopo._validation import check_samples
 from sktopo.distances import normalized
@@ -33,6 +35,8 @@ class FittedMap:
     neighborhood: Neighborhood
     sigma: float
     p_norm: float
+    winner: Winner = WINNERS["nearest"]
+    temperature: float = 0.0
 
     @classmethod
     def of(cls, estimator: Any) -> "FittedMap":
@@ -48,11 +52,23 @@ class FittedMap:
             NEIGHBORHOODS[estimator.neighborhood],
             estimator.sigma_,
             float(estimator.p_norm),
+            WINNERS[estimator.winner],
+            float(estimator.temperature),
         )
 
     def search(self, dtype: torch.dtype) -> Search:
         """A search of the codebook for samples of a type."""
         return Search(self.codebook, self.p_norm, dtype)
+
+    def averaging(self) -> Averaging:
+        """Products with the neighborhood at the map's sigma."""
+        like = self.codebook.new_empty(0, dtype=wide_dtype(self.codebook.device))
+        return Averaging(make_smoother(self.lattice, self.neighborhood).at(self.sigma), like, self.lattice.n_units)
+
+    def winner_search(self, dtype: torch.dtype) -> Search:
+        """A search for the unit that takes a sample in training."""
+        self.winner.check_temperature(self.temperature)
+        return Search(self.codebook, self.p_norm, dtype, make_scores=self.winner.scores(self.averaging().average))
 
     def wide_search(self) -> Search:
         """A search that computes in the widest type."""

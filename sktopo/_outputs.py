@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sktopo._fitted import FittedMap
+from sktopo._soft_outputs import expected_places, soft_activations
 from sktopo.lattices import Lattice
 
 
@@ -34,7 +35,10 @@ class Output(ABC):
 
 
 class Coordinates(Output):
-    """Lattice coordinates of the best matching unit; back by interpolation between the units around a point."""
+    """Lattice coordinates of the best matching unit, or expected ones at a temperature above 0.
+
+    Back by interpolation between the units around a point.
+    """
 
     n_corners = 5
 
@@ -43,7 +47,9 @@ class Coordinates(Output):
         return 2
 
     def transform(self, fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-        """Coordinates of the winners."""
+        """Coordinates of the best matching units, or their mean under the responsibilities."""
+        if fitted.temperature > 0:
+            return expected_places(fitted, dtype)
         search, coordinates = fitted.search(dtype), fitted.lattice.coordinates().to(dtype)
         return lambda x: coordinates[search.bmu(x).cpu()]
 
@@ -54,15 +60,20 @@ class Coordinates(Output):
 
 
 class Activations(Output):
-    """Neighborhood of the best matching unit; back by the mean of the prototypes, weighted by it."""
+    """Neighborhood of the winner, or its mean under the responsibilities at a temperature above 0.
+
+    Back by the mean of the prototypes, weighted by it.
+    """
 
     def n_columns(self, lattice: Lattice) -> int:
         """One a unit."""
         return lattice.n_units
 
     def transform(self, fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-        """``h(winner, unit; sigma)``."""
-        search, coordinates = fitted.search(dtype), fitted.lattice.coordinates()
+        """``h(winner, unit; sigma)``, or ``sum_j p_j h(j, unit; sigma)``."""
+        if fitted.temperature > 0:
+            return soft_activations(fitted, dtype)
+        search, coordinates = fitted.winner_search(dtype), fitted.lattice.coordinates()
 
         def activations(x: Tensor) -> Tensor:
             winner = coordinates[search.bmu(x).cpu()][:, None]

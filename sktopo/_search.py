@@ -8,7 +8,7 @@ on the rows beside it: blocks have shapes for which matrix products are reproduc
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -36,9 +36,18 @@ class Search:
         Type to compute in: that of the samples.
     centre : Tensor of shape (n_features,), optional
         A point amid the prototypes; their median without one.
+    make_scores : callable, optional
+        What is compared, from the centred prototypes and the order; distances without one.
     """
 
-    def __init__(self, codebook: Tensor, p_norm: float, dtype: torch.dtype, centre: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        codebook: Tensor,
+        p_norm: float,
+        dtype: torch.dtype,
+        centre: Tensor | None = None,
+        make_scores: "Callable[[Tensor, float], Scores] | None" = None,
+    ) -> None:
         self.codebook = codebook
         self.p_norm = p_norm
         self.n_units = codebook.shape[0]
@@ -56,7 +65,7 @@ class Search:
             spread = halves - self._half_centre
         self._exponent = _exponent(reach, dtype)
         centred = spread.mul_(2.0**-self._exponent).to(dtype)
-        self._scores: Scores = (EuclideanScores if p_norm == 2 else MinkowskiScores)(centred, p_norm)
+        self._scores: Scores = (make_scores or plain_scores)(centred, p_norm)
         self._scale = 2.0 ** (-self._exponent - 1)
         self._minus_centre = -(self._half_centre * 2.0**-self._exponent)
         self._ordinary = _largest_ordinary(dtype, size, self._scores.largest_exponent + self._exponent)
@@ -201,6 +210,11 @@ class MinkowskiScores(Scores):
     def cancelled(self, distance: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
         """Nowhere."""
         return torch.zeros_like(distance, dtype=torch.bool)
+
+
+def plain_scores(centred: Tensor, p_norm: float) -> Scores:
+    """Scores by which the nearest unit wins."""
+    return (EuclideanScores if p_norm == 2 else MinkowskiScores)(centred, p_norm)
 
 
 def _sqnorm(x: Tensor) -> Tensor:

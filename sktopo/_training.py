@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sktopo._assignment import WINNERS, Winner
 from sktopo._fitted import FittedMap
 from sktopo._frame import DataRange, Frame
 from sktopo._sources import Source
@@ -35,7 +36,7 @@ class Training(NamedTuple):
         generator = make_generator(estimator.random_state)
         kind = choose_solver(estimator.solver, source.n_rows)
         problem, codebook = source.alone(lambda: _problem(estimator, kind, all_rows, generator))
-        settings = Settings(estimator.max_iter, estimator.tol, estimator.batch_size, generator)
+        settings = Settings(estimator.max_iter, estimator.tol, estimator.batch_size, generator, estimator.learning_rate)
         return cls(kind(problem, settings, source), codebook)
 
     def learned(self, state: State) -> dict[str, Any]:
@@ -74,6 +75,7 @@ def label(estimator: Any, source: Source) -> dict[str, Any]:
 
 def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.Generator) -> tuple[Problem, Tensor]:
     """What is to be learned, and the first codebook."""
+    rule = _rule(estimator)
     moments = kind.survey(rows, generator)
     frame, lattice = moments.frame, _lattice(estimator, rows.total_weight, moments)
     problem = Problem(
@@ -83,6 +85,7 @@ def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.
         bool(estimator.normalize),
         annealing(lattice.height, lattice.width, estimator.sigma_initial, estimator.sigma_final, kind.hold),
         frame,
+        *rule,
     )
     if isinstance(estimator.init, str):
         return problem, frame.clipped(INITIALIZERS[estimator.init](lattice, moments, generator))
@@ -100,6 +103,13 @@ def _lattice(estimator: Any, total_weight: float, moments: Moments) -> Lattice:
     return kind(height, width, periodic)
 
 
+def _rule(estimator: Any) -> tuple[Winner, float]:
+    """Which unit takes a sample, and at what temperature."""
+    winner, temperature = WINNERS[estimator.winner], float(estimator.temperature)
+    winner.check_temperature(temperature)
+    return winner, temperature
+
+
 def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     """The problem and the state that a fitted estimator stands at, in a frame that holds its map and the new rows."""
     fitted = FittedMap.of(estimator)
@@ -111,7 +121,9 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     if math.isinf(estimator.weight_seen_):  # after fit, sigma stays where it is
         bounds = (fitted.sigma, fitted.sigma)
     schedule = annealing(lattice.height, lattice.width, *bounds, StreamSolver.hold)
-    problem = Problem(lattice, fitted.neighborhood, fitted.p_norm, bool(estimator.normalize), schedule, frame)
+    problem = Problem(
+        lattice, fitted.neighborhood, fitted.p_norm, bool(estimator.normalize), schedule, frame, *_rule(estimator)
+    )
     counts = torch.from_numpy(np.array(estimator.unit_counts_)).to(codebook)
     means = torch.from_numpy(np.array(estimator.unit_sums_)).to(codebook) / torch.where(counts > 0, counts, 1)[:, None]
     sums = frame.to_frame(means) * counts[:, None]

@@ -88,21 +88,11 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
 
 
 # Solvers for which a fraction of a pass makes sense.
-FRACTIONAL_SOLVERS = ("stream",)
+FRACTIONAL_SOLVERS = ("stream", "gradient")
 
 
 def check_supported(estimator: Any) -> None:
-    """Raise ValueError for values whose solvers are not part of this version, naming what is."""
-    supported: list[tuple[str, tuple[Any, ...]]] = [
-        ("solver", ("auto", "batch", "stream")),
-        ("winner", ("nearest",)),
-        ("temperature", (0.0,)),
-    ]
-    for name, values in supported:
-        value = getattr(estimator, name)
-        if value not in values:
-            known = " or ".join(map(repr, values))
-            raise ValueError(f"{name}={value!r} is not supported by this version of sktopo; use {name}={known}.")
+    """Raise ValueError for values that no solver takes, or not together."""
     for name in ("sigma_initial", "sigma_final", "temperature", "tol", "learning_rate", "max_iter"):
         value = getattr(estimator, name)
         if value is not None and not math.isfinite(value):

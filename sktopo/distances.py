@@ -107,6 +107,9 @@ def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     Tensor of shape (n, n_units)
         Distances.
     """
+    if torch.compiler.is_compiling():  # a compiler fuses the differences; ONNX has no cdist
+        difference: Tensor = torch.linalg.vector_norm(x[:, None] - codebook, ord=p_norm, dim=2)
+        return difference
     if LARGEST_DIRECT_POWER < p_norm < math.inf:
         return torch.stack([norm(x - prototype, p_norm) for prototype in codebook], dim=1)
     return torch.cdist(x, codebook, p=p_norm, compute_mode="donot_use_mm_for_euclid_dist")
@@ -114,10 +117,12 @@ def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
 
 def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     """The same, for values of any size: powers are taken of numbers up to 1, in float64 where there is one."""
-    if p_norm == 1 or math.isinf(p_norm):
+    if p_norm in (1, math.inf):
         return minkowski(x, codebook, p_norm)
     wide = x.dtype if x.device.type == "mps" else torch.float64
-    peak = torch.maximum(x.detach().abs().max(), codebook.detach().abs().max()) if len(x) else torch.ones(())
+    peak = codebook.detach().abs().max()
+    if torch.compiler.is_compiling() or len(x):  # the number of rows stays open in an exported program
+        peak = torch.maximum(x.detach().abs().max(), peak)
     peak = torch.where(peak > 0, peak, torch.ones_like(peak))
     scaled = minkowski((x / peak).to(wide), (codebook / peak).to(wide), p_norm)
     return scaled.to(x.dtype) * peak

@@ -160,7 +160,7 @@ class Lattice(ABC):
         columns = wrapped(first[..., 1] - second[..., 1], column_period)
         if p_norm == 2:
             return rows.square() + columns.square()
-        if math.isinf(p_norm):
+        if p_norm == math.inf:
             return torch.maximum(rows, columns).square()
         longer = torch.maximum(rows, columns)
         ratio = torch.minimum(rows, columns) / torch.where(longer > 0, longer, torch.ones_like(longer))

@@ -1,23 +1,25 @@
 """The topographic map as a differentiable PyTorch layer.
 
-The best matching unit is found by argmin, which has no derivative and needs none: it is constant almost everywhere, and
-the gradient of the neighborhood-weighted squared distances with the winner held fixed is exactly Kohonen's rule
-(T. Kohonen, "Self-Organizing Maps", Springer, 2001; docs/architecture.md walks through it).
+The winner is found by argmin, which has no derivative and needs none: it is constant almost everywhere, and the
+gradient of the neighborhood-weighted squared distances with the winner held fixed is exactly Kohonen's rule
+(T. Kohonen, "Self-Organizing Maps", Springer, 2001). With the local winner the loss is an energy, and at a temperature
+above 0 it is a free energy, smooth everywhere. docs/explanation/argmin.md answers which to choose when.
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from sktopo.distances import check_p_norm, masked_sqdist, normalized, sqdist
+from sktopo._assignment import WINNERS, Averaging, Product, expected_coordinates, responsibilities, soft_minimum
+from sktopo._smoothing import make_smoother
+from sktopo.distances import check_p_norm, masked_sqdist, normalized, scores, sqdist
 from sktopo.lattices import LATTICES
 from sktopo.neighborhoods import NEIGHBORHOODS
 
 __all__ = ["LayerOutput", "TopographicLayer"]
-
-SUPPORTED_WINNERS = ("nearest",)
 
 
 class LayerOutput(NamedTuple):
@@ -38,9 +40,15 @@ class LayerOutput(NamedTuple):
 class TopographicLayer(nn.Module):
     """A map of ``height x width`` units in a latent space, to be trained with any torch optimizer.
 
-    The loss is the mean over samples of ``sum_j h(bmu, j; sigma) |z - w_j|_p^2`` with a neighborhood `h` on the
-    lattice. For p = 2 its gradients are ``dL/dw_j = -(2/N) sum_i h_{c_i j} (z_i - w_j)``, Kohonen's rule, and
-    ``dL/dz_i = (2/N) sum_j h_{c_i j} (z_i - w_j)``, which pulls an encoder toward the smoothed codebook.
+    The loss is the mean over samples of ``sum_j h(c, j; sigma) |z - w_j|_p^2`` with a neighborhood `h` on the
+    lattice and the winner `c`. For p = 2 its gradients are ``dL/dw_j = -(2/N) sum_i h_{c_i j} (z_i - w_j)``, Kohonen's
+    rule, and ``dL/dz_i = (2/N) sum_j h_{c_i j} (z_i - w_j)``, which pulls an encoder toward the smoothed codebook.
+
+    With ``winner="nearest"`` the winner is the best matching unit and the loss jumps where a sample changes its unit.
+    With ``winner="local"`` it is the unit of the least *local error* ``e_j = sum_k g_jk |z - w_k|_p^2``, where
+    ``g_jk = h_jk / sum_k h_jk``; the loss is then ``min_j e_j``, a continuous energy, and at a temperature T > 0 the
+    free energy ``-2T log sum_j exp(-e_j / 2T)``, whose gradient weighs the units by their responsibilities
+    ``softmax_j(-e_j / 2T)``.
 
     Parameters
     ----------
@@ -58,8 +66,10 @@ class TopographicLayer(nn.Module):
         Whether opposite edges are joined. A periodic hexagonal lattice needs an even height.
     neighborhood : {"gaussian", "bubble", "epanechnikov"}, default="gaussian"
         Function of the lattice distance; the Gaussian is ``exp(-d^2 / (2 sigma^2))``.
-    winner : {"nearest"}, default="nearest"
-        Which unit takes a sample in the loss and in the activations: the nearest prototype.
+    winner : {"nearest", "local"}, default="nearest"
+        Which unit takes a sample in the loss, in the activations and in soft coordinates: the nearest prototype
+        (Kohonen), or the one with the least local error (Heskes), which a temperature above 0 needs. The best matching
+        unit, `bmu`, is the nearest prototype for both.
     lattice_p_norm : float, optional
         Order of the lattice distance. None means `p_norm` on a rectangular lattice and 2 on a hexagonal one.
     device : torch.device or str, optional
@@ -82,6 +92,10 @@ class TopographicLayer(nn.Module):
     References
     ----------
     T. Kohonen, "Self-Organizing Maps", 3rd ed., Springer, 2001.
+
+    T. Heskes, "Energy functions for self-organizing maps", in "Kohonen Maps", Elsevier, 1999.
+
+    T. Graepel, M. Burger, K. Obermayer, "Phase transitions in stochastic self-organizing maps", Phys. Rev. E 56, 1997.
 
     Examples
     --------
@@ -129,14 +143,16 @@ class TopographicLayer(nn.Module):
                 raise ValueError(f"{name} must be True or False, got {value!r}.")
         _check_option("lattice", lattice, tuple(LATTICES))
         _check_option("neighborhood", neighborhood, tuple(NEIGHBORHOODS))
-        _check_option("winner", winner, SUPPORTED_WINNERS)
+        _check_option("winner", winner, tuple(WINNERS))
         self.latent_dim = latent_dim
         self.p_norm = check_p_norm(p_norm)
         self.normalize = normalize
         self.winner = winner
+        self._rule = WINNERS[winner]
         self.neighborhood = NEIGHBORHOODS[neighborhood]
         self.lattice = LATTICES[lattice](height, width, periodic)
         self.lattice_p_norm = self._lattice_norm(lattice_p_norm)
+        self._smoother = make_smoother(self.lattice, self.neighborhood)
         codebook = torch.empty(height * width, latent_dim, device=device, dtype=dtype)
         self.codebook = nn.Parameter(codebook)
         coordinates = self.lattice.coordinates().to(codebook)
@@ -180,7 +196,8 @@ class TopographicLayer(nn.Module):
         ValueError
             If `z` has another shape.
         """
-        distance = self._sqdist(z)
+        with _full_precision(z):
+            distance = self._sqdist(z)
         return LayerOutput(self._lattice_sqdist(distance.argmin(dim=1)), distance)
 
     def loss(
@@ -192,7 +209,11 @@ class TopographicLayer(nn.Module):
         sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """Mean over samples of ``sum_j h(bmu, j; sigma) |z - w_j|_p^2``.
+        """Mean over samples of ``sum_j h(c, j; sigma) |z - w_j|_p^2``, or twice the free energy.
+
+        With ``winner="local"`` the neighborhood is row-normalised. At a temperature T > 0 the loss is the mean of
+        ``-2T log sum_j exp(-e_j / 2T)``, which goes to the hard loss as T goes to 0, is at most
+        ``2T log n_units`` below it, and has a continuous gradient.
 
         Parameters
         ----------
@@ -201,7 +222,7 @@ class TopographicLayer(nn.Module):
         sigma : float
             Radius of the neighborhood, in lattice units, above 0.
         temperature : float, default=0.0
-            Softness of the assignment; only 0 goes with ``winner="nearest"``.
+            Softness of the assignment, in squared units of `z`; only 0 goes with ``winner="nearest"``.
         sample_weight : Tensor of shape (n,), optional
             Weights of the mean: not negative, not all zero (their values are not checked, which would stall a GPU).
         mask : Tensor of bool of shape (n, latent_dim), optional
@@ -218,10 +239,9 @@ class TopographicLayer(nn.Module):
             If `sigma`, `temperature` or a shape is not as above.
         """
         _check_sigma(sigma)
-        self._check_temperature(temperature)
-        distance = self._sqdist(z, mask)
-        h = self.neighborhood(self._lattice_sqdist(distance.argmin(dim=1)), sigma)
-        energy = (h * distance).sum(dim=1)
+        self._rule.check_temperature(temperature)
+        with _full_precision(z):
+            energy = self._energy(z, sigma, temperature, mask)
         if sample_weight is None:
             return energy.mean()
         if sample_weight.shape != energy.shape:
@@ -246,20 +266,23 @@ class TopographicLayer(nn.Module):
         ValueError
             If `z` has another shape.
         """
-        with torch.no_grad():
+        with torch.no_grad(), _full_precision(z):
             return self._sqdist(z).argmin(dim=1)
 
     def coordinates(self, z: Tensor, sigma: float | None = None, temperature: float = 0.0) -> Tensor:
-        """Lattice coordinates of the best matching units.
+        """Lattice coordinates of the best matching units, or for a temperature above 0 the expected coordinates.
+
+        Expected coordinates are the mean of the units' coordinates under the responsibilities; along a periodic axis
+        the circular mean, in [0, period). They are differentiable.
 
         Parameters
         ----------
         z : Tensor of shape (n, latent_dim)
             Samples.
         sigma : float, optional
-            Radius of the neighborhood; a hard assignment does not need it.
+            Radius of the neighborhood; needed for a temperature above 0.
         temperature : float, default=0.0
-            Softness of the assignment; only 0 goes with ``winner="nearest"``.
+            Softness of the assignment, in squared units of `z`; only 0 goes with ``winner="nearest"``.
 
         Returns
         -------
@@ -273,11 +296,19 @@ class TopographicLayer(nn.Module):
         """
         if sigma is not None:
             _check_sigma(sigma)
-        self._check_temperature(temperature)
-        return self.coordinates_of_units[self.bmu(z)]
+        self._rule.check_temperature(temperature)
+        if temperature == 0:
+            return self.coordinates_of_units[self.bmu(z)]
+        if sigma is None:
+            raise ValueError(f"sigma is needed for the expected coordinates at temperature={temperature!r}.")
+        weights = self._responsibilities(z, self._averaging(sigma), temperature)
+        return expected_coordinates(weights, self.lattice, self.coordinates_of_units)
 
     def activations(self, z: Tensor, sigma: float, temperature: float = 0.0) -> Tensor:
-        """How strongly each unit answers: ``h(bmu, unit; sigma)``.
+        """How strongly each unit answers: ``h(c, unit; sigma)`` with the winner c, or its mean over soft winners.
+
+        At a temperature above 0 activations are the responsibilities times the neighborhood,
+        ``sum_j p_j h(j, unit; sigma)``, and differentiable; they go to the hard ones as it goes to 0.
 
         Parameters
         ----------
@@ -286,12 +317,12 @@ class TopographicLayer(nn.Module):
         sigma : float
             Radius of the neighborhood, in lattice units, above 0.
         temperature : float, default=0.0
-            Softness of the assignment; only 0 goes with ``winner="nearest"``.
+            Softness of the assignment, in squared units of `z`; only 0 goes with ``winner="nearest"``.
 
         Returns
         -------
         Tensor of shape (n, n_units)
-            Activations, 1 at the best matching unit.
+            Activations; hard ones are 1 at the winner.
 
         Raises
         ------
@@ -299,8 +330,15 @@ class TopographicLayer(nn.Module):
             If `sigma`, `temperature` or a shape is not as above.
         """
         _check_sigma(sigma)
-        self._check_temperature(temperature)
-        return self.neighborhood(self._lattice_sqdist(self.bmu(z)), sigma)
+        self._rule.check_temperature(temperature)
+        averaging = self._averaging(sigma)
+        if temperature == 0:
+            with torch.no_grad(), _full_precision(z):
+                winner = self._rule.errors(self._sqdist(z), averaging).argmin(dim=1)
+            return self.neighborhood(self._lattice_sqdist(winner), sigma)
+        weights = self._responsibilities(z, averaging, temperature)
+        with _full_precision(z):
+            return averaging.smooth(weights.T).T
 
     def quantize(self, z: Tensor, straight_through: bool = True) -> Tensor:
         """Each sample's nearest prototype (of unit p-norm if the layer normalizes).
@@ -323,8 +361,7 @@ class TopographicLayer(nn.Module):
         ValueError
             If `z` has another shape.
         """
-        codebook = normalized(self.codebook, self.p_norm) if self.normalize else self.codebook
-        nearest = codebook[self.bmu(z)]
+        nearest = self._prototypes()[self.bmu(z)]
         return z + (nearest - z).detach() if straight_through else nearest
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
@@ -346,13 +383,64 @@ class TopographicLayer(nn.Module):
             f"lattice={self.lattice}, neighborhood={type(self.neighborhood).__name__}, winner={self.winner!r}"
         )
 
+    def _prototypes(self) -> Tensor:
+        """Prototypes as they are compared."""
+        return normalized(self.codebook, self.p_norm) if self.normalize else self.codebook
+
     def _inputs(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Samples and prototypes as they are compared."""
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z must have shape (n, {self.latent_dim}), got {tuple(z.shape)}.")
-        if not self.normalize:
-            return z, self.codebook
-        return normalized(z, self.p_norm), normalized(self.codebook, self.p_norm)
+        if z.dtype in (torch.float16, torch.bfloat16):
+            z = z.to(self.codebook.dtype)  # what an encoder under autocast makes
+        return normalized(z, self.p_norm) if self.normalize else z, self._prototypes()
+
+    def _energy(self, z: Tensor, sigma: float, temperature: float, mask: Tensor | None) -> Tensor:
+        """What each sample adds to the loss, (n,)."""
+        averaging = self._averaging(sigma)
+        if temperature == 0 and mask is None and self.p_norm == 2:
+            return self._euclidean_energy(z, averaging)
+        distance = self._sqdist(z, mask)
+        if temperature > 0:
+            return soft_minimum(self._rule.errors(distance, averaging), temperature)
+        winner = self._rule.errors(distance.detach(), averaging).argmin(dim=1, keepdim=True)
+        return self._rule.energies(distance, averaging).gather(1, winner)[:, 0]
+
+    def _euclidean_energy(self, z: Tensor, averaging: Averaging) -> Tensor:
+        """The same for a hard winner and p = 2, with no more than one number for a sample and a unit.
+
+        A local error is a squared distance to the smoothed prototype ``v = G w`` plus a constant of the unit:
+        ``sum_k g_jk |z - w_k|^2 = |z - v_j|^2 + (G |w|^2)_j - |v_j|^2``.
+        """
+        samples, prototypes = self._inputs(z)
+        centre = prototypes.detach().mean(dim=0)  # squares would cancel far from the origin
+        samples, prototypes = samples - centre, prototypes - centre
+        sqnorm = prototypes.square().sum(dim=1, keepdim=True)
+        averages = averaging.average(torch.cat([prototypes, sqnorm], dim=1))
+        smoothed, mean_sqnorm = averages[:, :-1], averages[:, -1:]
+        constant = mean_sqnorm[:, 0] - smoothed.square().sum(dim=1)
+        with torch.no_grad():
+            compared = self._rule.compared((prototypes, sqnorm), (smoothed, mean_sqnorm))
+            right = torch.cat([-2 * compared[0], compared[1]], dim=1).T
+            winner = scores(nn.functional.pad(samples, (0, 1), value=1.0), right).argmin(dim=1)
+        error = (samples - smoothed[winner]).square().sum(dim=1) + constant[winner]
+        energy: Tensor = error * self._rule.reach(averaging)[winner]
+        return energy
+
+    def _responsibilities(self, z: Tensor, averaging: Averaging, temperature: float) -> Tensor:
+        with _full_precision(z):
+            return responsibilities(self._rule.errors(self._sqdist(z), averaging), temperature)
+
+    def _averaging(self, sigma: float) -> Averaging:
+        return Averaging(self._smoothing(sigma), self.codebook.detach(), self.lattice.n_units)
+
+    def _smoothing(self, sigma: float) -> Product:
+        """``H @ values``: axis by axis where the lattice separates, else by the matrix."""
+        if self.neighborhood.separates and self.lattice_p_norm == 2:
+            return self._smoother.at(sigma)
+        units = self.coordinates_of_units
+        matrix = self.neighborhood(self.lattice.sqdist(units[:, None], units, self.lattice_p_norm), sigma)
+        return lambda values: matrix.to(values) @ values
 
     def _sqdist(self, z: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
@@ -367,14 +455,11 @@ class TopographicLayer(nn.Module):
         units = self.coordinates_of_units
         return self.lattice.sqdist(units[bmu][:, None], units, self.lattice_p_norm)
 
-    def _check_temperature(self, temperature: float) -> None:
-        if not temperature >= 0:
-            raise ValueError(f"temperature must be at least 0, got {temperature!r}.")
-        if temperature > 0:
-            raise ValueError(
-                f"temperature={temperature!r} needs winner='local': with winner={self.winner!r} there is no energy "
-                "whose soft assignment it could be. Use temperature=0."
-            )
+
+def _full_precision(z: Tensor) -> AbstractContextManager[object]:
+    """No autocast: distances in half precision would find other units."""
+    kind = z.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def _check_positive_integer(name: str, value: object) -> None:

@@ -128,3 +128,24 @@ def neighbors_kept(near, far, k):
             alike = sum(far[i][m] == far[i][j] for m in others)
             behind += share * max(0.0, before + (alike + 1) / 2 - k)
     return 1 - behind * 2 / (n * k * (2 * n - 3 * k - 1))
+
+
+def local_errors(X, W, H, p=2.0):
+    """Mean squared distance to the prototypes around each unit, weighted by its neighborhood."""
+    G = H / H.sum(axis=1, keepdims=True)
+    return np.array([[sum(g * distance(x, w, p) ** 2 for g, w in zip(row, W, strict=True)) for row in G] for x in X])
+
+
+def responsibilities(errors, temperature):
+    result = []
+    for row in errors:
+        terms = np.array([math.exp(-(e - row.min()) / (2 * temperature)) for e in row])
+        result.append(terms / terms.sum())
+    return np.array(result)
+
+
+def free_energies(errors, temperature):
+    """Of each sample, ``-T log sum_j exp(-e_j / 2T)``."""
+    return np.array(
+        [row.min() / 2 - temperature * math.log(np.exp(-(row - row.min()) / (2 * temperature)).sum()) for row in errors]
+    )

@@ -244,7 +244,7 @@ def test_without_a_generator_torchs_global_one_draws():
         ({"lattice_p_norm": 0.5}, "lattice_p_norm must be at least 1"),
         ({"lattice": "triangular"}, "lattice must be one of 'rectangular', 'hexagonal', got 'triangular'"),
         ({"neighborhood": "mexican"}, "neighborhood must be one of"),
-        ({"winner": "local"}, "winner must be one of 'nearest'"),
+        ({"winner": "second"}, "winner must be one of 'nearest', 'local'"),
         ({"lattice": "hexagonal", "periodic": True, "height": 3}, "even height"),
     ],
 )

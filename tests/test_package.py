@@ -20,6 +20,7 @@ EXAMPLES = {
     "sktopo.nn.TopographicLayer",
     *(f"sktopo.metrics.{name}" for name in sktopo.metrics.__all__),
     *(f"sktopo.plotting.{name}" for name in sktopo.plotting.__all__),
+    "sktopo.annealing.critical_temperature",
 }
 # ES01, SA01, EX01: extended summaries, see-also and examples where they help. GL08 is ruff's. SS05, SS06 and RT05: a
 # function that returns a thing is documented by its name. PR06, PR10: scikit-learn's types are prose. YD01: yields.

@@ -2,12 +2,14 @@
 
 from sktopo.solvers._base import CallbackRun, Problem, Run, Settings, Solver, State
 from sktopo.solvers._batch import BatchSolver
+from sktopo.solvers._gradient import GradientSolver
 from sktopo.solvers._stream import StreamSolver, continue_stream
 
 __all__ = [
     "SOLVERS",
     "BatchSolver",
     "CallbackRun",
+    "GradientSolver",
     "Problem",
     "Run",
     "Settings",
@@ -18,7 +20,7 @@ __all__ = [
     "continue_stream",
 ]
 
-SOLVERS: dict[str, type[Solver]] = {"batch": BatchSolver, "stream": StreamSolver}
+SOLVERS: dict[str, type[Solver]] = {"batch": BatchSolver, "stream": StreamSolver, "gradient": GradientSolver}
 # Up to this many rows full passes are cheap enough to be exact (docs/decisions/0006-stream.md).
 LARGEST_BATCH = 10_000
 
@@ -28,7 +30,7 @@ def choose_solver(name: str, n_rows: int) -> type[Solver]:
 
     Parameters
     ----------
-    name : {"auto", "batch", "stream"}
+    name : {"auto", "batch", "stream", "gradient"}
         What the user asked for.
     n_rows : int
         Rows of the data.

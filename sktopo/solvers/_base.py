@@ -14,7 +14,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from sktopo._assignment import WINNERS, Averaging, Winner
+from sktopo._device import wide_dtype
 from sktopo._frame import Frame
+from sktopo._search import Search
 from sktopo._sources import Source
 from sktopo._statistics import UnitStatistics, distortion_sum
 from sktopo.distances import normalized
@@ -22,6 +25,7 @@ from sktopo.initialization import Moments
 from sktopo.lattices import Lattice
 from sktopo.neighborhoods import Neighborhood
 from sktopo.schedules import ExponentialSchedule
+from sktopo.solvers._assigned import Assigned, hard_shares, soft_shares
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,35 @@ class Problem:
     normalize: bool
     sigma: ExponentialSchedule
     frame: Frame
+    winner: Winner = WINNERS["nearest"]
+    temperature: float = 0.0  # in squared units of the data
 
     def constrained(self, codebook: Tensor) -> Tensor:
         """A codebook in the frame, its prototypes of unit norm if the problem asks for that."""
         if not self.normalize:
             return codebook
         return self.frame.to_frame(normalized(self.frame.from_frame(codebook), self.p_norm))
+
+    def search(
+        self, codebook: Tensor, averaging: Averaging, dtype: torch.dtype, centre: Tensor | None = None
+    ) -> Search:
+        """A search for the units that take samples of a type, of a codebook in the data's own coordinates."""
+        return Search(codebook, self.p_norm, dtype, centre, self.winner.scores(averaging.average))
+
+    def assign(
+        self, codebook: Tensor, averaging: Averaging, dtype: torch.dtype, centre: Tensor | None = None
+    ) -> Callable[[Tensor, Tensor], Assigned]:
+        """What the units of such a codebook take of a chunk of samples and weights."""
+        if self.temperature == 0:
+            return partial(hard_shares, self.frame, search=self.search(codebook, averaging, dtype, centre))
+        search = self.search(codebook, averaging, wide_dtype(codebook.device), centre)
+        return partial(soft_shares, self.frame, search=search, temperature=self.temperature)
+
+    def loss(self, assigned: Assigned, averaging: Averaging, codebook: Tensor) -> float:
+        """Mean energy of the samples, less ``2T`` times the mean entropy of their assignment, in the data's units."""
+        units = assigned.units
+        energy = self.distortion(units, self.winner.spreading(averaging), codebook)
+        return energy - 2 * self.temperature * assigned.entropy / float(units.counts.sum())
 
     def distortion(self, statistics: UnitStatistics, smooth: Callable[[Tensor], Tensor], codebook: Tensor) -> float:
         """Mean over the samples of the statistics of ``sum_j h(c, j) |x - w_j|^2``, in the units of the data."""
@@ -55,6 +82,7 @@ class Settings:
     tol: float = 0.0
     batch_size: int | None = None
     generator: torch.Generator = field(default_factory=torch.Generator)
+    learning_rate: float = 0.01
 
 
 class State(NamedTuple):
@@ -67,6 +95,7 @@ class State(NamedTuple):
     losses: tuple[float, ...] = ()
     passes: float = 0  # over the data
     movement: float = math.inf  # root mean square move of a prototype in the last epoch, over the data's spread
+    optimizer: dict[str, Any] | None = None  # what a gradient method remembers of its steps
 
 
 class Run(Protocol):

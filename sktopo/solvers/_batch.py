@@ -8,12 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from sktopo._assignment import Averaging
 from sktopo._frame import DataRange
-from sktopo._search import Search
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source
-from sktopo._statistics import Grid, UnitStatistics, update_codebook
+from sktopo._statistics import Grid, update_codebook
 from sktopo.initialization import Moments
+from sktopo.solvers._assigned import Assigned
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
 DEFAULT_EPOCHS = 20
@@ -22,7 +23,7 @@ KEPT_BYTES = 16 * 2**20
 
 
 class BatchSolver(Solver):
-    """Batch training with the nearest unit as winner.
+    """Batch training with any winner; with the local winner, at any temperature, the loss never rises at a sigma.
 
     For p != 2 the winner is the nearest unit in the p-norm and the update stays the mean; the loss is then the squared
     Euclidean distortion that the mean minimises. Sums are taken on a fixed-point grid over all rows, so that nothing
@@ -34,7 +35,7 @@ class BatchSolver(Solver):
     def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
         super().__init__(problem, settings, source)
         self._grid = Grid(problem.frame.extent)
-        kept = 2 * 8 * source.n_rows * (source.n_features + 2) <= KEPT_BYTES
+        kept = problem.temperature == 0 and 2 * 8 * source.n_rows * (source.n_features + 2) <= KEPT_BYTES
         self._kept = [(x, self._grid.limbs(x, weight)) for x, weight in source.chunks()] if kept else []
         self._smoother = make_smoother(problem.lattice, problem.neighborhood)
 
@@ -52,18 +53,22 @@ class BatchSolver(Solver):
         """One pass over all rows."""
         problem, previous = self.problem, state.codebook
         sigma = problem.sigma(self._progress(epoch))
-        statistics, smooth = self._statistics(previous), self._smoother.at(sigma)
-        loss = problem.distortion(statistics, smooth, previous)
-        codebook = problem.constrained(update_codebook(statistics, smooth, previous))
+        averaging = Averaging(self._smoother.at(sigma), previous, problem.lattice.n_units)
+        assigned = self._assigned(previous, averaging)
+        loss, statistics = problem.loss(assigned, averaging, previous), assigned.units
+        updated = update_codebook(statistics, problem.winner.spreading(averaging), previous)
+        codebook = problem.constrained(updated)
         moved = movement(codebook, previous, statistics)
         return State(codebook, sigma, statistics, problem.lattice, (*state.losses, loss), state.passes + 1, moved)
 
-    def _statistics(self, codebook: Tensor) -> UnitStatistics:
-        grid, n_units = self._grid, self.problem.lattice.n_units
-        search = Search(grid.from_frame(codebook), self.problem.p_norm, self.source.dtype)
+    def _assigned(self, codebook: Tensor, averaging: Averaging) -> Assigned:
+        problem, grid, n_units = self.problem, self._grid, self.problem.lattice.n_units
+        prototypes = grid.from_frame(codebook)
+        if problem.temperature > 0:  # shares are no integers: they are summed in floating point
+            return self.source.reduce(problem.assign(prototypes, averaging, self.source.dtype))
+        search = problem.search(prototypes, averaging, self.source.dtype)
         if self._kept:
             first, *others = [grid.totals(limbs, search.bmu(x), n_units) for x, limbs in self._kept]
-            return grid.statistics(sum(others, first))
-        return grid.statistics(
-            self.source.reduce(lambda x, weight: grid.totals(grid.limbs(x, weight), search.bmu(x), n_units))
-        )
+            return Assigned(grid.statistics(sum(others, first)))
+        totals = self.source.reduce(lambda x, weight: grid.totals(grid.limbs(x, weight), search.bmu(x), n_units))
+        return Assigned(grid.statistics(totals))

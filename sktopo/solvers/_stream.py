@@ -15,13 +15,14 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from sktopo._assignment import Averaging
 from sktopo._frame import DataRange, Frame
-from sktopo._search import Search
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source, Subset
 from sktopo._statistics import UnitStatistics, update_codebook
 from sktopo.initialization import Moments
 from sktopo.lattices import Lattice
+from sktopo.solvers._assigned import Assigned
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
 # The choices below are explained in docs/decisions/0006-stream.md.
@@ -68,7 +69,7 @@ class Place(NamedTuple):
     codebook: Tensor
     statistics: UnitStatistics
     sigma: float
-    latest: UnitStatistics  # of the rows of the last step alone
+    latest: Assigned  # of the rows of the last step alone
 
 
 class Stage:
@@ -91,45 +92,48 @@ class Stage:
         """Take over the statistics of the stage before, and what they say of the codebook on this lattice."""
         statistics = state.statistics
         if state.lattice == self.lattice == self.problem.lattice:
-            return Place(state.codebook, statistics, state.sigma, statistics)
+            return Place(state.codebook, statistics, state.sigma, Assigned(statistics))
         if state.lattice != self.lattice:
             units, shares = self.lattice.interpolate(state.lattice.coordinates())
             statistics = statistics.moved(units, shares, self.lattice.n_units)
         previous = _resampled(state.codebook, self.problem.lattice, self.lattice)
-        return Place(self._codebook(statistics, state.sigma, previous), statistics, state.sigma, statistics)
+        codebook = self._codebook(statistics, self._averaging(state.sigma), previous)
+        return Place(codebook, statistics, state.sigma, Assigned(statistics))
 
     def step(self, place: Place, rows: Subset, sigma: float) -> Place:
         """Search some rows and add their statistics to those of the rows before, which fade."""
         problem, n_units = self.problem, self.lattice.n_units
         prototypes = problem.frame.position(place.codebook)
         # the mean is a good enough centre here, and quicker than the median
-        search = Search(prototypes, problem.p_norm, rows.dtype, prototypes.mean(dim=0))
-
-        def add_up(x: Tensor, weight: Tensor) -> UnitStatistics:
-            return UnitStatistics.of(problem.frame, x, weight, search.bmu(x), n_units)
-
+        averaging = self._averaging(sigma)
+        add_up = problem.assign(prototypes, averaging, rows.dtype, prototypes.mean(dim=0))
         shares = int(rows.n_rows * n_units * rows.n_features / WORTHWHILE) // 2 * 2
         added = rows.share_out(add_up, max(1, min(shares, MOST_SHARES)))
         remembered = window(problem.lattice.n_units, sigma) * (RESTING_MEMORY if sigma == problem.sigma.final else 1)
-        statistics = place.statistics.scaled(max(0.0, 1 - rows.total_weight / remembered)) + added
-        return Place(self._codebook(statistics, sigma, place.codebook), statistics, sigma, added)
+        statistics = place.statistics.scaled(max(0.0, 1 - rows.total_weight / remembered)) + added.units
+        return Place(self._codebook(statistics, averaging, place.codebook), statistics, sigma, added)
 
     def leave(self, state: State, place: Place, passes: float) -> State:
         """The state after this stage, with a codebook for the whole lattice."""
         codebook = _resampled(place.codebook, self.lattice, self.problem.lattice)
-        loss = self.problem.distortion(place.latest, self._smoother.at(place.sigma), place.codebook)
-        loss *= self.problem.lattice.n_units / self.lattice.n_units  # a coarse unit stands for several
-        moved = movement(codebook, state.codebook, place.latest)
+        problem = self.problem
+        loss = problem.loss(place.latest, self._averaging(place.sigma), place.codebook)
+        loss *= problem.winner.coarse_factor(problem.lattice.n_units / self.lattice.n_units)
+        moved = movement(codebook, state.codebook, place.latest.units)
         return State(
             codebook, place.sigma, place.statistics, self.lattice, (*state.losses, loss), state.passes + passes, moved
         )
 
-    def _codebook(self, statistics: UnitStatistics, sigma: float, previous: Tensor) -> Tensor:
-        return self.problem.constrained(update_codebook(statistics, self._smoother.at(sigma), previous))
+    def _averaging(self, sigma: float) -> Averaging:
+        return Averaging(self._smoother.at(sigma), self.problem.frame.scale, self.lattice.n_units)
+
+    def _codebook(self, statistics: UnitStatistics, averaging: Averaging, previous: Tensor) -> Tensor:
+        spread = self.problem.winner.spreading(averaging)
+        return self.problem.constrained(update_codebook(statistics, spread, previous))
 
 
 class StreamSolver(Solver):
-    """Streaming training with the nearest unit as winner; the number of rows it touches does not grow with the data."""
+    """Streaming training with any winner; the number of rows it touches does not grow with the data."""
 
     hold: ClassVar[float] = 0.4
 

@@ -1,0 +1,223 @@
+"""Which unit takes a sample, and how firmly.
+
+The *nearest* winner (Kohonen) is the best matching unit; its rule has no energy. The *local* winner is the unit with
+the least local error ``e_ij = sum_k g_jk |x_i - w_k|^2``, `g` being the row-normalised neighborhood: the sum of
+``min_j e_ij`` is an energy. At a temperature T > 0 it becomes the free energy ``-T sum_i log sum_j exp(-e_ij / 2T)``
+(S. P. Luttrell, Neural Computation 6, 1994; T. Heskes, "Energy functions for self-organizing maps", 1999; T. Graepel,
+M. Burger, K. Obermayer, Phys. Rev. E 56, 1997). A winner says what a search compares, and how per-unit sums spread.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from sktopo._local_scores import local_scores
+from sktopo._search import Scores, plain_scores
+from sktopo.lattices import Lattice
+
+ScoresMaker = Callable[[Tensor, float], Scores]
+Product = Callable[[Tensor], Tensor]
+
+
+class Averaging:
+    """Products with the neighborhood ``H`` of one sigma, and with its row-normalised form ``G = H / s``.
+
+    Parameters
+    ----------
+    smooth : callable
+        ``H @ values`` for values ``(n_units, m)``.
+    like : Tensor
+        Of the type and device of the values.
+    n_units : int
+        Units of the lattice.
+    """
+
+    def __init__(self, smooth: Product, like: Tensor, n_units: int) -> None:
+        self.smooth = smooth
+        self._ones = like.new_ones(n_units, 1)
+
+    @property
+    def row_sums(self) -> Tensor:
+        """``s_j = sum_k h_jk``, each at least 1: (n_units, 1)."""
+        return self.smooth(self._ones)
+
+    def average(self, values: Tensor) -> Tensor:
+        """``G @ values``: what surrounds each unit, on the average."""
+        return self.smooth(values) / self.row_sums.to(values)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """``G^T @ values``: each unit's values shared out among the units around it."""
+        return self.smooth(values / self.row_sums.to(values))
+
+
+class Winner(ABC):
+    """The rule by which a unit takes a sample."""
+
+    # whether the rule has an energy, and so a soft form
+    softens: ClassVar[bool]
+
+    def check_temperature(self, temperature: float) -> None:
+        """Raise ValueError for a temperature that this winner cannot have."""
+        if not 0 <= temperature < math.inf:
+            raise ValueError(f"temperature must be at least 0 and finite, got {temperature!r}.")
+        if temperature > 0 and not self.softens:
+            raise ValueError(
+                f"temperature={temperature!r} needs winner='local': with winner='nearest' there is no energy "
+                "whose soft assignment it could be. Use winner='local', or temperature=0."
+            )
+
+    @abstractmethod
+    def scores(self, average: Product) -> ScoresMaker:
+        """What a `Search` compares."""
+
+    @abstractmethod
+    def spreading(self, averaging: Averaging) -> Product:
+        """How per-unit sums reach the prototypes: the update is the mean of what arrives."""
+
+    @abstractmethod
+    def errors(self, sqdist: Tensor, averaging: Averaging) -> Tensor:
+        """What the winner has least of, (n, n_units), from squared distances of that shape."""
+
+    @abstractmethod
+    def energies(self, sqdist: Tensor, averaging: Averaging) -> Tensor:
+        """What a sample adds to the loss if a unit wins it, (n, n_units)."""
+
+    @abstractmethod
+    def compared(self, unit: tuple[Tensor, Tensor], smoothed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Of prototypes and their squared norms, raw and smoothed, what samples are compared with for p = 2."""
+
+    @abstractmethod
+    def coarse_factor(self, ratio: float) -> float:
+        """Energy on a lattice over that on one with so many times fewer units over the same area."""
+
+    @abstractmethod
+    def reach(self, averaging: Averaging) -> Tensor:
+        """Energy over local error of each unit, (n_units,)."""
+
+
+class NearestWinner(Winner):
+    """The nearest prototype: least distance, and an energy of ``sum_k h_jk |x - w_k|^2``."""
+
+    softens = False
+
+    def scores(self, average: Product) -> ScoresMaker:  # noqa: ARG002
+        """Distances."""
+        return plain_scores
+
+    def spreading(self, averaging: Averaging) -> Product:
+        """By the raw neighborhood."""
+        return averaging.smooth
+
+    def errors(self, sqdist: Tensor, averaging: Averaging) -> Tensor:  # noqa: ARG002
+        """The distances as they are."""
+        return sqdist
+
+    def energies(self, sqdist: Tensor, averaging: Averaging) -> Tensor:
+        """``sum_k h_jk d_ik``."""
+        return averaging.smooth(sqdist.T).T
+
+    def compared(self, unit: tuple[Tensor, Tensor], smoothed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """The raw ones."""
+        return unit
+
+    def coarse_factor(self, ratio: float) -> float:
+        """A coarse unit stands for several."""
+        return ratio
+
+    def reach(self, averaging: Averaging) -> Tensor:
+        """Row sums of the neighborhood."""
+        return averaging.row_sums[:, 0]
+
+
+class LocalWinner(Winner):
+    """The unit with the least local error ``sum_k g_jk |x - w_k|^2``, which is the energy too."""
+
+    softens = True
+
+    def scores(self, average: Product) -> ScoresMaker:
+        """Local errors."""
+        return partial(local_scores, average=average)
+
+    def spreading(self, averaging: Averaging) -> Product:
+        """By the row-normalised neighborhood, transposed."""
+        return averaging.spread
+
+    def errors(self, sqdist: Tensor, averaging: Averaging) -> Tensor:
+        """``sum_k g_jk d_ik``."""
+        return averaging.average(sqdist.T).T
+
+    def energies(self, sqdist: Tensor, averaging: Averaging) -> Tensor:
+        """The local errors."""
+        return self.errors(sqdist, averaging)
+
+    def compared(self, unit: tuple[Tensor, Tensor], smoothed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """The smoothed ones."""
+        return smoothed
+
+    def coarse_factor(self, ratio: float) -> float:  # noqa: ARG002
+        """Weights that sum to 1 do so on every lattice."""
+        return 1.0
+
+    def reach(self, averaging: Averaging) -> Tensor:
+        """1 everywhere."""
+        return torch.ones_like(averaging.row_sums[:, 0])
+
+
+WINNERS: dict[str, Winner] = {"nearest": NearestWinner(), "local": LocalWinner()}
+
+
+def soft_minimum(errors: Tensor, temperature: float) -> Tensor:
+    """``-2T log sum_j exp(-e_ij / 2T)``: twice each sample's free energy, the least error as T goes to 0; (n,)."""
+    least = errors.amin(dim=1, keepdim=True).detach()
+    width = 2 * _representable(temperature, errors)
+    return least[:, 0] - width * torch.logsumexp((least - errors) / width, dim=1)
+
+
+def responsibilities(errors: Tensor, temperature: float) -> Tensor:
+    """``softmax_j(-e_ij / 2T)``: the gradient of `soft_minimum`; (n, n_units), rows sum to 1."""
+    least = errors.amin(dim=1, keepdim=True).detach()
+    return torch.softmax((least - errors) / (2 * _representable(temperature, errors)), dim=1)
+
+
+def responsibilities_of_roots(roots: Tensor, temperature: float) -> Tensor:
+    """The same from the roots of the errors, whose squares may be too large for the type."""
+    least = roots.amin(dim=1, keepdim=True)
+    return responsibilities((roots - least) * (roots + least), temperature)
+
+
+def expected_coordinates(weights: Tensor, lattice: Lattice, coordinates: Tensor) -> Tensor:
+    """Mean lattice coordinates (n, 2) under weights (n, n_units) whose rows sum to 1.
+
+    Along a periodic axis it is the circular mean, in [0, period): the direction of the mean of points on a circle.
+    """
+    table, turns = [], []
+    for positions, period in zip(coordinates.T, lattice.periods, strict=True):
+        turn = 1.0 if period is None else period / (2 * math.pi)
+        table += [positions] if period is None else [(positions / turn).sin(), (positions / turn).cos()]
+        turns.append(turn)
+    means = weights @ torch.stack(table, dim=1)
+    if not lattice.periodic:
+        return means
+    return torch.stack([_angle(means[:, 2 * i], means[:, 2 * i + 1]) * turn for i, turn in enumerate(turns)], dim=1)
+
+
+def _angle(north: Tensor, east: Tensor) -> Tensor:
+    """Direction of a point, in [0, 2 pi)."""
+    # weights all round the circle have no direction: it is 0 then, and so is its gradient
+    directed = east.square() + north.square() > torch.finfo(north.dtype).eps ** 1.5
+    east = torch.where(directed, east, torch.ones_like(east))
+    north = torch.where(directed, north, torch.zeros_like(north))
+    angle = torch.atan2(north, east)
+    angle = torch.where(angle < 0, angle + 2 * math.pi, angle)
+    # a tiny negative angle is rounded up to a whole turn
+    return torch.where(angle * (1 + 4 * torch.finfo(angle.dtype).eps) < 2 * math.pi, angle, torch.zeros_like(angle))
+
+
+def _representable(temperature: float, like: Tensor) -> float:
+    """A temperature that the type can divide by."""
+    return max(temperature, torch.finfo(like.dtype).tiny)

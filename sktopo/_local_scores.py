@@ -1,0 +1,89 @@
+"""What a search compares to find the unit with the least local error ``e_ij = sum_k g_jk |x_i - w_k|^2``.
+
+For p = 2 a local error is a squared distance to the smoothed prototype ``v_j = sum_k g_jk w_k`` plus a constant of the
+unit, ``e_ij = |x_i - v_j|^2 + u_j``, so one matrix product finds it (``docs/architecture.md``). Other norms average the
+squared distances over the lattice.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sktopo._device import wide_dtype
+from sktopo._search import FEWEST_UNITS, Scores
+from sktopo.distances import LARGEST_DIRECT_POWER, minkowski, scores
+
+
+class LocalEuclideanScores(Scores):
+    """Local errors less the sample's own squared norm, ``(G q)_j - 2 x.v_j``, by one matrix product.
+
+    Parameters
+    ----------
+    centred : Tensor of shape (n_units, n_features)
+        Prototypes, centred.
+    p_norm : float
+        2.
+    average : callable
+        ``G @ values``.
+    """
+
+    def __init__(self, centred: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(centred, p_norm)
+        wide = centred.to(wide_dtype(centred.device))
+        smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centred)
+        padding = (0, max(0, FEWEST_UNITS - len(centred)))
+        self._right = torch.nn.functional.pad(smoothed.T, padding).contiguous()
+
+    def fill(self, block: Tensor, samples: Tensor) -> None:
+        """One matrix product."""
+        scores(samples, self._right, out=block)
+
+    def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
+        """Roots of the local errors."""
+        return (block + centred.square().sum(dim=1, keepdim=True)).clamp_(min=0).sqrt_()
+
+    def cancelled(self, distance: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
+        """Nowhere: what a local error adds up does not vanish at a prototype."""
+        return torch.zeros_like(distance, dtype=torch.bool)
+
+
+class LocalMinkowskiScores(Scores):
+    """Local errors for other norms: squared distances, averaged over the lattice.
+
+    Parameters
+    ----------
+    centred : Tensor of shape (n_units, n_features)
+        Prototypes, centred.
+    p_norm : float
+        Order of the distance.
+    average : callable
+        ``G @ values``.
+    """
+
+    def __init__(self, centred: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(centred.to(wide_dtype(centred.device)), p_norm)
+        self._average = average
+        # squares of distances must not leave the type
+        self.largest_exponent = min(self.largest_exponent, 250)
+        if p_norm <= LARGEST_DIRECT_POWER:
+            self.largest_exponent = min(self.largest_exponent, int(1000 / p_norm))
+
+    def fill(self, block: Tensor, samples: Tensor) -> None:
+        """Distances to all prototypes, squared and averaged."""
+        distance = minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
+        block[:, : len(self.codebook)] = self._average(distance.square_().T).T
+
+    def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
+        """Roots of the local errors."""
+        return block.sqrt()
+
+    def cancelled(self, distance: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
+        """Nowhere."""
+        return torch.zeros_like(distance, dtype=torch.bool)
+
+
+def local_scores(centred: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> Scores:
+    """The quickest scores for a norm."""
+    kind = LocalEuclideanScores if p_norm == 2 else LocalMinkowskiScores
+    return kind(centred, p_norm, average)

@@ -1,0 +1,88 @@
+"""At which temperature a soft map opens: computed, not guessed.
+
+Above the critical temperature the free energy has one minimum, with every prototype at the mean; below it the
+prototypes spread along the leading principal axis. (T. Graepel, M. Burger, K. Obermayer, "Phase transitions in
+stochastic self-organizing maps", Phys. Rev. E 56, 1997.)
+"""
+
+import torch
+from torch import Tensor
+
+from sktopo._assignment import Averaging
+from sktopo._smoothing import make_smoother
+from sktopo.lattices import LATTICES
+from sktopo.neighborhoods import NEIGHBORHOODS
+
+__all__ = ["critical_temperature"]
+
+
+def critical_temperature(
+    covariance: Tensor,
+    height: int,
+    width: int,
+    sigma: float,
+    *,
+    lattice: str = "rectangular",
+    periodic: bool = False,
+    neighborhood: str = "gaussian",
+) -> float:
+    """Temperature above which every prototype of a soft map lies at the mean of the data.
+
+    ``T_c = lambda_max(C) lambda_max(D^-1 G^T (I - 11^T / K) G)``, with `C` the covariance of the samples, `G` the
+    row-normalised neighborhood of the `K` units and `D` the diagonal of its column sums. A useful soft map has a
+    temperature well below, such as a twentieth of it.
+
+    Parameters
+    ----------
+    covariance : Tensor of shape (n_features, n_features)
+        Covariance of the samples (``numpy.cov(X.T, bias=True)``; an array will do).
+    height, width : int
+        Sides of the map, in units.
+    sigma : float
+        Radius of the neighborhood, in lattice units.
+    lattice : {"rectangular", "hexagonal"}, default="rectangular"
+        Arrangement of the units.
+    periodic : bool, default=False
+        Whether opposite edges are joined.
+    neighborhood : {"gaussian", "bubble", "epanechnikov"}, default="gaussian"
+        Function of the lattice distance.
+
+    Returns
+    -------
+    float
+        In squared units of the data; 0 for a map of one unit.
+
+    Raises
+    ------
+    ValueError
+        If `covariance` is not a square matrix, or `sigma` is not a finite number above 0.
+
+    References
+    ----------
+    T. Graepel, M. Burger, K. Obermayer, "Phase transitions in stochastic self-organizing maps", Phys. Rev. E 56, 1997.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sktopo import TopographicMap
+    >>> from sktopo.annealing import critical_temperature
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> T = critical_temperature(np.cov(X.T, bias=True), 6, 6, sigma=1.0)
+    >>> 3 < T < 4.2  # the leading variance is 4.2
+    True
+    >>> som = TopographicMap(6, 6, sigma_final=1.0, winner="local", temperature=T / 20).fit(X)
+    """
+    matrix = torch.as_tensor(covariance, dtype=torch.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"covariance must be a square matrix, got shape {tuple(matrix.shape)}.")
+    if not 0 < sigma < float("inf"):
+        raise ValueError(f"sigma must be a finite number above 0, got {sigma!r}.")
+    units = LATTICES[lattice](height, width, periodic)
+    smooth = make_smoother(units, NEIGHBORHOODS[neighborhood]).at(sigma)
+    identity = torch.eye(units.n_units, dtype=torch.float64)
+    g = Averaging(smooth, identity, units.n_units).average(identity)
+    # similar to D^-1 G^T (I - 11^T / K) G, and symmetric: the Gram matrix of G's centred columns over sqrt(D)
+    centred = (g - g.mean(dim=0)) / g.sum(dim=0).sqrt()
+    stiffness = torch.linalg.matrix_norm(centred, ord=2).square()
+    return float(torch.linalg.eigvalsh(matrix)[-1] * stiffness)

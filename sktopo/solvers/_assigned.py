@@ -1,0 +1,61 @@
+"""What the units take of some samples: whole samples, or at a temperature above 0 a share of each.
+
+Soft statistics are the E-step of soft EM on the free energy: responsibilities ``p_ij = softmax_j(-e_ij / 2T)`` of the
+local errors, a cache-sized block of rows at a time, and their sums ``P^T a`` and ``P^T (a x)``. The M-step is the hard
+one (T. Graepel, M. Burger, K. Obermayer, Phys. Rev. E 56, 1997).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sktopo._assignment import responsibilities_of_roots
+from sktopo._device import block_rows
+from sktopo._frame import Frame
+from sktopo._search import Search
+from sktopo._statistics import UnitStatistics
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Statistics of units, and the entropy of the assignment that made them; both add.
+
+    Parameters
+    ----------
+    units : UnitStatistics
+        Weighted counts and sums.
+    entropy : float
+        Weighted sum over the samples of ``-sum_j p_ij log p_ij``; 0 for a hard assignment.
+    """
+
+    units: UnitStatistics
+    entropy: float = 0.0
+
+    def __add__(self, other: "Assigned") -> "Assigned":
+        """What was taken of both sets of samples together."""
+        return Assigned(self.units + other.units, self.entropy + other.entropy)
+
+
+def hard_shares(frame: Frame, x: Tensor, weight: Tensor, search: Search) -> Assigned:
+    """Every sample goes to its winner as a whole; statistics in a frame."""
+    return Assigned(UnitStatistics.of(frame, x, weight, search.bmu(x), search.n_units))
+
+
+def soft_shares(frame: Frame, x: Tensor, weight: Tensor, search: Search, temperature: float) -> Assigned:
+    """Every unit takes its responsibility; `search` is for the least local error, in the widest type."""
+    rows = block_rows(search.n_units, frame.scale.itemsize)
+    blocks = zip(torch.split(x, rows), torch.split(weight, rows), strict=True)
+    first, *others = (_soft_shares_of_block(frame, part, share, search, temperature) for part, share in blocks)
+    return sum(others, first)
+
+
+def _soft_shares_of_block(frame: Frame, x: Tensor, weight: Tensor, search: Search, temperature: float) -> Assigned:
+    scale = float(frame.scale)  # in the frame, where no square overflows
+    shares = responsibilities_of_roots(search.distances(x).div_(scale), temperature / scale / scale)
+    entropy = float(weight @ torch.special.entr(shares).sum(dim=1))
+    samples = frame.samples(x)
+    sqnorm = samples.square().sum(dim=1, keepdim=True)
+    values = torch.cat([samples, torch.ones_like(sqnorm), sqnorm], dim=1)
+    table = shares.T @ (values * weight[:, None])
+    return Assigned(UnitStatistics(table[:, -2], table[:, :-2], table[:, -1]), entropy)

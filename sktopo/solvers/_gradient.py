@@ -1,0 +1,141 @@
+"""Training by gradients: minibatches, the layer's own loss, and a torch optimizer.
+
+The only solver that minimises the true loss for every p-norm: where p is not 2, the mean of the samples around a unit
+is not the best prototype, and the gradient of the distances says where a better one lies. The layer of
+`sktopo.nn` does the mathematics; sigma and the step size follow their schedules from step to step.
+(D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.)
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from sktopo._assignment import WINNERS, Averaging
+from sktopo._frame import DataRange
+from sktopo._smoothing import make_smoother
+from sktopo._sources import Source, Subset
+from sktopo._statistics import Grid
+from sktopo.initialization import Moments
+from sktopo.lattices import LATTICES
+from sktopo.neighborhoods import NEIGHBORHOODS
+from sktopo.nn import TopographicLayer
+from sktopo.solvers._base import Problem, Settings, Solver, State, movement
+
+# The choices below are explained in docs/decisions/0021-gradient.md.
+MOST_PASSES = 40
+FEWEST_ROWS = 70_000
+ROWS_PER_UNIT = 300
+BATCH_ROWS = 64
+
+
+def default_passes(n_rows: int, n_units: int) -> float:
+    """Passes that a fit makes: 40 over few rows, one over many, as many between them as the units want."""
+    wanted = max(FEWEST_ROWS, ROWS_PER_UNIT * n_units)
+    return max(1.0, min(float(MOST_PASSES), wanted / n_rows))
+
+
+class GradientSolver(Solver):
+    """Minibatch training of the layer's loss with Adam.
+
+    Rows are drawn in proportion to their weights. The step size rests at `learning_rate` while sigma falls, then goes
+    to 0 in a straight line, so that the noise of the batches fades.
+    """
+
+    hold: ClassVar[float] = 0.4
+
+    def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
+        super().__init__(problem, settings, source)
+        wanted = settings.max_iter
+        self._passes = default_passes(source.n_rows, problem.lattice.n_units) if wanted is None else float(wanted)
+        self._batch = settings.batch_size or BATCH_ROWS
+        self._smoother = make_smoother(problem.lattice, problem.neighborhood)
+        # unit vectors are compared as they are, everything else in the frame
+        self._scale = 1.0 if problem.normalize else float(problem.frame.scale)
+
+    @classmethod
+    def survey(cls, source: Source, generator: torch.Generator) -> Moments:  # noqa: ARG003
+        """Moments of all rows."""
+        return Moments(source, Grid(DataRange.of(source)))
+
+    @property
+    def n_epochs(self) -> int:
+        """Passes, the last of which may be a part of one."""
+        return math.ceil(self._passes)
+
+    def step(self, state: State, epoch: int) -> State:
+        """One pass of minibatches, and one more search for what each unit holds."""
+        problem, source = self.problem, self.source
+        share = min(1.0, self._passes - epoch)
+        rows = source.draw(max(1, round(share * source.n_rows)), self.settings.generator)
+        with torch.inference_mode(False), torch.enable_grad():
+            layer = self._layer(state.codebook)
+            optimizer = torch.optim.Adam(layer.parameters(), lr=self.settings.learning_rate)
+            if state.optimizer is not None:
+                optimizer.load_state_dict(state.optimizer)
+            loss, sigma = self._minimise(layer, optimizer, rows, (epoch, epoch + share))
+        codebook = problem.constrained(self._codebook(layer))
+        averaging = Averaging(self._smoother.at(sigma), codebook, problem.lattice.n_units)
+        assign = problem.assign(problem.frame.from_frame(codebook), averaging, source.dtype)
+        units = source.reduce(assign).units
+        moved = movement(codebook, state.codebook, units)
+        losses, passes = (*state.losses, loss), state.passes + share
+        return State(codebook, sigma, units, problem.lattice, losses, passes, moved, optimizer.state_dict())
+
+    def _minimise(
+        self, layer: TopographicLayer, optimizer: torch.optim.Optimizer, rows: Subset, passes: tuple[float, float]
+    ) -> tuple[float, float]:
+        """Steps over all rows, from one number of passes to another; the mean loss and the last sigma."""
+        temperature = self.problem.temperature / self._scale / self._scale
+        total, first, last = 0.0, passes[0], passes[1]
+        for start in range(0, rows.n_rows, self._batch):
+            part = rows.part(start, min(start + self._batch, rows.n_rows))
+            done = (first + (last - first) * start / rows.n_rows) / self._passes
+            final_step = last >= self._passes and start + self._batch >= rows.n_rows
+            sigma = self.problem.sigma(1.0 if final_step else done)
+            for group in optimizer.param_groups:
+                group["lr"] = self.settings.learning_rate * min(1.0, (1 - done) / self.hold)
+            optimizer.zero_grad()
+            loss = layer.loss(self._samples(part), sigma, temperature)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.item() * part.n_rows
+        return total / rows.n_rows * self._scale**2, sigma
+
+    def _samples(self, part: Subset) -> Tensor:
+        x = part.take(torch.arange(part.n_rows))
+        return x if self.problem.normalize else self.problem.frame.samples(x).to(x.dtype)
+
+    def _layer(self, codebook: Tensor) -> TopographicLayer:
+        """A layer that trains a codebook of the frame."""
+        problem, lattice = self.problem, self.problem.lattice
+        layer = TopographicLayer(
+            codebook.shape[1],
+            lattice.height,
+            lattice.width,
+            problem.p_norm,
+            normalize=problem.normalize,
+            lattice=name_of(LATTICES, type(lattice)),
+            periodic=lattice.periodic,
+            neighborhood=name_of(NEIGHBORHOODS, problem.neighborhood),
+            winner=name_of(WINNERS, problem.winner),
+            lattice_p_norm=2,
+            device=codebook.device,
+            dtype=self.source.dtype,
+            generator=torch.Generator(),
+        )
+        with torch.no_grad():
+            layer.codebook.copy_(problem.frame.from_frame(codebook) if problem.normalize else codebook)
+        return layer
+
+    def _codebook(self, layer: TopographicLayer) -> Tensor:
+        """Its codebook, in the frame."""
+        trained = layer.codebook.detach().to(self.problem.frame.scale.dtype)
+        return self.problem.frame.to_frame(trained) if self.problem.normalize else trained
+
+
+def name_of(registry: Mapping[str, Any], choice: object) -> str:
+    """The option that stands for an object in a registry."""
+    return next(name for name, member in registry.items() if member is choice)

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from oracles import lattice_distances, neighborhood_matrix
+
+from sktopo import TopographicMap
+from sktopo.annealing import critical_temperature
+
+LATTICES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
+
+
+@pytest.fixture(params=LATTICES, ids=str)
+def arrangement(request):
+    return dict(zip(("lattice", "periodic"), request.param, strict=True))
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5])
+def test_the_formula(arrangement, neighborhood, sigma, rng):
+    C = np.cov(rng.normal(size=(3, 50)))
+    apart = lattice_distances(4, 5, arrangement["lattice"] == "hexagonal", arrangement["periodic"])
+    H = neighborhood_matrix(neighborhood, apart, sigma)
+    G = H / H.sum(axis=1, keepdims=True)
+    M = np.diag(1 / G.sum(axis=0)) @ G.T @ (np.eye(20) - 1 / 20) @ G
+    expected = np.linalg.eigvals(C).real.max() * np.linalg.eigvals(M).real.max()
+    T = critical_temperature(C, 4, 5, sigma, **arrangement, neighborhood=neighborhood)
+    assert pytest.approx(expected, rel=1e-10) == T
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.2])
+def test_the_map_collapses_just_above_and_spreads_just_below(arrangement, sigma):
+    """Soft EM from a small map: its spread dies out at 1.02 T_c and grows at 0.98 T_c."""
+    X = np.random.default_rng(0).normal(size=(400, 3)) * [2.0, 1.0, 0.5]
+    T = critical_temperature(np.cov(X.T, bias=True), 4, 5, sigma, **arrangement)
+    spreads = {}
+    for factor in (1.02, 0.98):
+        init = X.mean(axis=0) + 0.05 * np.random.default_rng(1).normal(size=(20, 3))
+        som = TopographicMap(
+            4, 5, **arrangement, init=init, sigma_initial=sigma, sigma_final=sigma, winner="local",
+            temperature=factor * T, max_iter=600, solver="batch",
+        ).fit(X)  # fmt: skip
+        spreads[factor] = np.abs(som.codebook_ - som.codebook_.mean(axis=0)).max()
+    assert spreads[1.02] < 1e-3
+    assert spreads[0.98] > 0.05
+
+
+def test_one_unit_and_bad_arguments():
+    assert critical_temperature(np.eye(2), 1, 1, 1.0) == pytest.approx(0, abs=1e-12)
+    with pytest.raises(ValueError, match="square matrix"):
+        critical_temperature(np.ones((2, 3)), 3, 3, 1.0)
+    with pytest.raises(ValueError, match="sigma must be a finite number above 0"):
+        critical_temperature(np.eye(2), 3, 3, 0.0)
