@@ -13,9 +13,11 @@ from torch import Tensor
 from sktopo._assignment import WINNERS, Winner
 from sktopo._fitted import FittedMap
 from sktopo._frame import DataRange, Frame
+from sktopo._journal import Journal, fingerprint_of
 from sktopo._sources import Source
 from sktopo._statistics import UnitStatistics
-from sktopo._validation import check_initial_codebook, make_generator
+from sktopo._validation import callbacks_of, check_initial_codebook, make_generator
+from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES, Lattice
 from sktopo.metrics import weighted_mean, weighted_sum
@@ -25,24 +27,46 @@ from sktopo.solvers import Problem, Settings, Solver, State, StreamSolver, choos
 
 
 class Training(NamedTuple):
-    """A solver and the codebook that it starts from, in the problem's frame."""
+    """A solver, the state that it starts from, and what keeps the states that it reaches."""
 
     solver: Solver
-    codebook: Tensor
+    state: State
+    journal: Journal | None
 
     @classmethod
     def begin(cls, estimator: Any, all_rows: Source, source: Source) -> "Training":
         """Everything a fit begins with: where it starts is read from `all_rows`, steps come from `source`."""
         generator = make_generator(estimator.random_state)
+        journal = _journal(estimator, all_rows, generator)
         kind = choose_solver(estimator.solver, source.n_rows)
         problem, codebook = source.alone(lambda: _problem(estimator, kind, all_rows, generator))
         settings = Settings(estimator.max_iter, estimator.tol, estimator.batch_size, generator, estimator.learning_rate)
-        return cls(kind(problem, settings, source), codebook)
+        solver = kind(problem, settings, source)
+        resumed = None if journal is None else journal.resumed(problem.lattice)
+        return cls(solver, resumed or solver.first_state(codebook), journal)
+
+    def keep(self, state: State) -> None:
+        """Tell the journal of a state."""
+        if self.journal is not None:
+            self.journal.keep(state, self.solver.problem.lattice)
+
+    def close(self) -> None:
+        """The fit has ended well."""
+        if self.journal is not None:
+            self.journal.close()
 
     def learned(self, state: State) -> dict[str, Any]:
         """Fitted attributes for a state of the run; more rows than any chunk adds have been seen."""
         dtype = _dtype(self.solver.source)
         return {**_learned(self.solver.problem, state, dtype), "weight_seen_": math.inf}
+
+
+def _journal(estimator: Any, source: Source, generator: torch.Generator) -> Journal | None:
+    """The journal of a run, if a callback asks for one."""
+    checkpoints = [callback for callback in callbacks_of(estimator) if isinstance(callback, Checkpoint)]
+    if not checkpoints:
+        return None
+    return Journal(checkpoints[-1], fingerprint_of(estimator.get_params(deep=False), source), generator)
 
 
 def continue_training(estimator: Any, source: Source) -> dict[str, Any]:

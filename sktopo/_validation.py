@@ -51,6 +51,7 @@ except ImportError:  # scikit-learn 1.6 to 1.8
 __all__ = [
     "PARAMETER_CONSTRAINTS",
     "CallbackSupportMixin",
+    "callbacks_of",
     "check_initial_codebook",
     "check_samples",
     "check_supported",
@@ -108,6 +109,11 @@ def check_supported(estimator: Any) -> None:
             f"sigma_initial={initial!r} is below sigma_final={final!r}: the neighborhood shrinks during training; "
             "raise sigma_initial, or leave it at None."
         )
+
+
+def callbacks_of(estimator: Any) -> list[Any]:
+    """The callbacks that were set on an estimator."""
+    return list(getattr(estimator, "_skl_callbacks", []))
 
 
 def restored(estimator: Any, content: dict[str, Any]) -> Any:

@@ -206,11 +206,12 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         # where a run starts must not depend on its chunks: what is read first comes in chunks of the default size
         all_rows = open_source(self, samples, weight)
         training = Training.begin(self, all_rows, open_source(self, samples, weight, rows=self.batch_size))
-        watch = CallbackRun(self, X, y, training.learned)
-        state = training.solver.run(training.codebook, watch)
+        watch = CallbackRun(self, X, y, training.learned, training.keep)
+        state = training.solver.run(training.state, watch)
         self._publish(training.learned(state))
         self._publish(label(self, all_rows))
         watch.end(state)
+        training.close()
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -219,7 +220,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
 
         Every call takes one streaming step after another through its rows, in random order, whatever `solver` is. The
         first call makes the first codebook from its rows; sigma then follows its schedule with the weight of the rows
-        seen, and rests at `sigma_final` once ``200 * n_units`` have been seen. After `fit` it stays at `sigma_`.
+        seen, and rests at `sigma_final` once ``150 * n_units`` have been seen. After `fit` it stays at `sigma_`.
 
         Parameters
         ----------

@@ -102,7 +102,7 @@ class NewerFormatError(ValueError):
 
 def _pack(file: BinaryIO, content: dict[str, Any]) -> None:
     arrays: list[NDArray[Any]] = []
-    header = json.dumps({"format": FORMAT, "versions": _versions(), "content": _encoded(content, arrays)})
+    header = json.dumps({"format": FORMAT, "versions": _versions(), "content": encoded(content, arrays)})
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(HEADER, header)
         for number, array in enumerate(arrays):
@@ -114,19 +114,37 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("sktopo", "numpy", "scikit-learn", "torch")}
 
 
-def _encoded(value: Any, arrays: list[NDArray[Any]]) -> Any:
-    """A value as JSON; arrays are put aside and referred to by number."""
+def encoded(value: Any, arrays: list[NDArray[Any]]) -> Any:
+    """A value as JSON; arrays are put aside and referred to by number.
+
+    Parameters
+    ----------
+    value : object
+        What `write` takes.
+    arrays : list of ndarray
+        Grows by the arrays that the value holds.
+
+    Returns
+    -------
+    object
+        Dictionaries, lists, numbers and strings.
+
+    Raises
+    ------
+    TypeError
+        If a value is of a type that cannot be stored.
+    """
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, dict):
-        return {"dict": [[key, _encoded(item, arrays)] for key, item in value.items()]}
+        return {"dict": [[key, encoded(item, arrays)] for key, item in value.items()]}
     if isinstance(value, list | tuple):
-        return [_encoded(item, arrays) for item in value]
+        return [encoded(item, arrays) for item in value]
     for tag, (kind, encode, _) in CODECS.items():
         if isinstance(value, kind):
-            return {tag: _encoded(encode(value), arrays)}
+            return {tag: encoded(encode(value), arrays)}
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in KINDS:
             return {"strings": [str(item) for item in value.ravel()]}
@@ -136,14 +154,14 @@ def _encoded(value: Any, arrays: list[NDArray[Any]]) -> Any:
 
 
 def _decoded(value: Any, arrays: Callable[[int], NDArray[Any]]) -> Any:
-    """The value that `_encoded` made JSON of."""
+    """The value that `encoded` made JSON of."""
     if isinstance(value, list):
         return [_decoded(item, arrays) for item in value]
     if not isinstance(value, dict):
         return value
     ((tag, item),) = value.items()
     if tag == "dict":
-        return {str(key): _decoded(entry, arrays) for key, entry in item}
+        return {key: _decoded(entry, arrays) for key, entry in item if isinstance(key, str | int)}
     if tag == "array":
         return arrays(int(item))
     if tag == "strings":

@@ -37,7 +37,8 @@ def run(rng):
 
     def go(watch, max_iter=None, tol=0.0, solver="batch"):
         problem = make_problem(RectangularLattice(3, 3), grid)
-        return SOLVERS[solver](problem, Settings(max_iter, tol), source).run(first, watch)
+        solver = SOLVERS[solver](problem, Settings(max_iter, tol), source)
+        return solver.run(solver.first_state(first), watch)
 
     return go
 

@@ -112,11 +112,17 @@ class Run(Protocol):
 
 
 class CallbackRun:
-    """Tells scikit-learn's callbacks how a run gets on: one task for the fit, one for each epoch."""
+    """Tells scikit-learn's callbacks how a run gets on: one task for the fit, one for each epoch.
 
-    def __init__(self, estimator: Any, X: Any, y: Any, learned: Callable[[State], dict[str, Any]]) -> None:
+    Before them, `keep` is told of every state that was reached.
+    """
+
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, learned: Callable[[State], dict[str, Any]], keep: Callable[[State], None]
+    ) -> None:
         self._arguments = {"estimator": estimator, "X": X, "y": y}
         self._learned = learned
+        self._keep = keep
         self._fit: Any = None
         self._epoch: Any = None
 
@@ -132,6 +138,7 @@ class CallbackRun:
 
     def end_epoch(self, state: State) -> bool:
         """An epoch has ended; True if a callback asks to stop."""
+        self._keep(state)
         return bool(
             self._epoch.call_on_fit_task_end(**self._arguments, reconstruction_attributes=lambda: self._learned(state))
         )
@@ -176,19 +183,28 @@ class Solver(ABC):
     def step(self, state: State, epoch: int) -> State:
         """One epoch."""
 
-    def run(self, codebook: Tensor, watch: Run) -> State:
-        """Train from a first codebook (in the frame) and return the last state."""
+    def first_state(self, codebook: Tensor) -> State:
+        """The state of a run that starts from a codebook (in the frame)."""
         none = UnitStatistics.none(len(codebook), codebook)
-        state = State(self.problem.constrained(codebook), self.problem.sigma(0.0), none, self.problem.lattice)
+        return State(self.problem.constrained(codebook), self.problem.sigma(0.0), none, self.problem.lattice)
+
+    def run(self, state: State, watch: Run) -> State:
+        """Train from a state, the first one or one that an earlier run has reached, and return the last."""
         watch.begin(self.n_epochs)
-        for epoch in range(self.n_epochs):
+        for epoch in range(len(state.losses), self.n_epochs):
+            if self._rests(state):
+                break
             watch.begin_epoch()
             state = self.source.alone(partial(self.step, state, epoch))
             if watch.end_epoch(state):
                 break
-            if self.problem.sigma.is_constant(self._progress(epoch)) and state.movement <= self.settings.tol:
-                break
         return state
+
+    def _rests(self, state: State) -> bool:
+        """Whether sigma has reached its last value and the codebook moves no more."""
+        epochs = len(state.losses)
+        settled = epochs > 0 and self.problem.sigma.is_constant(self._progress(epochs - 1))
+        return settled and state.movement <= self.settings.tol
 
     def _progress(self, epoch: int) -> float:
         """Share of the run that an epoch stands for, in [0, 1]; a single epoch is the last one."""

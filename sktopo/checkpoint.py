@@ -1,0 +1,96 @@
+"""Long fits that can be resumed: the callback that asks for it (`_journal` keeps the state)."""
+
+import os
+from typing import Any
+
+__all__ = ["Checkpoint"]
+
+
+class Checkpoint:
+    """Callback that makes a long `fit` resumable.
+
+    With ``som.set_callbacks(Checkpoint(path))``, ``som.fit(X)`` on the same data and parameters continues from the file
+    if there is one, and starts otherwise. On the same machine the map that comes out is that of an undisturbed fit, to
+    the bit. The file is replaced atomically and removed on success.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    every : int, default=1
+        Epochs (solver="stream": annealing stages) from one write to the next.
+
+    Raises
+    ------
+    ValueError
+        If `every` is not an int of at least 1; in `fit`, if the file belongs to other data or parameters, or is not
+        whole.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from sktopo import Checkpoint, TopographicMap
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoint = Checkpoint(pathlib.Path(folder) / "fit.checkpoint", every=5)
+    ...     som = TopographicMap(5, 5).set_callbacks(checkpoint).fit(X)
+    ...     list(pathlib.Path(folder).iterdir())
+    []
+    """
+
+    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
+        if type(every) is not int or every < 1:
+            raise ValueError(f"every must be an int of at least 1, got {every!r}.")
+        self.path = path
+        self.every = every
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Hook of scikit-learn's protocol; the run itself keeps its state.
+
+        Parameters
+        ----------
+        estimator : TopographicMap
+            The estimator that is fitted.
+        context : sklearn.callback.CallbackContext
+            The task.
+        """
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Hook of scikit-learn's protocol.
+
+        Parameters
+        ----------
+        estimator : TopographicMap
+            The estimator that was fitted.
+        context : sklearn.callback.CallbackContext
+            The task.
+        """
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Hook of scikit-learn's protocol.
+
+        Parameters
+        ----------
+        estimator : TopographicMap
+            The estimator that is fitted.
+        context : sklearn.callback.CallbackContext
+            The task.
+        """
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> bool:  # noqa: ARG002
+        """Hook of scikit-learn's protocol.
+
+        Parameters
+        ----------
+        estimator : TopographicMap
+            The estimator that is fitted.
+        context : sklearn.callback.CallbackContext
+            The task.
+
+        Returns
+        -------
+        bool
+            False: a checkpoint never stops a run.
+        """
+        return False

@@ -1,0 +1,154 @@
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from sktopo import Checkpoint, TopographicMap
+
+# one a solver, a winner and a way to draw; the streamed ones pass through coarse lattices
+CASES = {
+    "batch": {"max_iter": 30, "solver": "batch"},
+    "random": {"max_iter": 30, "solver": "batch", "init": "random", "random_state": None},
+    "local": {"max_iter": 30, "solver": "batch", "winner": "local", "temperature": 0.1},
+    "stream": {"solver": "stream", "sigma_initial": 9.0},
+    "fresh stream": {"solver": "stream", "random_state": None, "lattice": "hexagonal"},
+    "gradient": {"solver": "gradient", "max_iter": 8},
+}
+KEPT = {"random_state": 0}
+
+
+class InterruptedFitError(Exception):
+    """Stands for a kill."""
+
+
+class Interrupt(Checkpoint):
+    """A checkpoint beside which the fit breaks off after some epochs."""
+
+    def __init__(self, path, after, every=1):
+        super().__init__(path, every)
+        self.left = after
+
+    def on_fit_task_end(self, estimator, context):
+        self.left -= 1
+        if self.left == 0:
+            raise InterruptedFitError
+
+
+@pytest.fixture
+def X(digits):  # noqa: N802
+    return digits[0][:600].astype(np.float32)
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def som(request):
+    return TopographicMap(9, 8, **(KEPT | request.param))
+
+
+@pytest.mark.parametrize(("after", "every"), [(1, 1), (4, 1), (7, 3)])
+def test_a_resumed_fit_ends_at_the_map_of_an_undisturbed_one(som, X, after, every, tmp_path):
+    path = tmp_path / "checkpoint"
+    broken = clone(som).set_callbacks(Interrupt(path, after, every))
+    with pytest.raises(InterruptedFitError):
+        broken.fit(X)
+    first = path.read_bytes()
+    resumed = clone(som).set_callbacks(Checkpoint(path)).fit(X)
+    assert not path.exists()
+    path.write_bytes(first)  # the same break again: what comes out is a function of the file
+    again = clone(som).set_callbacks(Checkpoint(path)).fit(X)
+    np.testing.assert_array_equal(resumed.codebook_, again.codebook_)
+    if som.random_state is not None:
+        undisturbed = clone(som).fit(X)
+        np.testing.assert_array_equal(resumed.codebook_, undisturbed.codebook_)
+        np.testing.assert_array_equal(resumed.loss_curve_, undisturbed.loss_curve_)
+        np.testing.assert_array_equal(resumed.unit_counts_, undisturbed.unit_counts_)
+        assert resumed.n_iter_ == undisturbed.n_iter_
+
+
+def test_without_a_file_the_fit_starts_and_leaves_none(som, X, tmp_path):
+    fitted = clone(som).set_callbacks(Checkpoint(tmp_path / "checkpoint")).fit(X)
+    assert not list(tmp_path.iterdir())
+    if som.random_state is not None:
+        np.testing.assert_array_equal(fitted.codebook_, clone(som).fit(X).codebook_)
+
+
+@pytest.mark.parametrize("change", ["row", "weight", "parameter", "init"])
+def test_a_file_of_another_fit_is_refused(change, X, tmp_path):
+    path = tmp_path / "checkpoint"
+    som = TopographicMap(4, 4, init=X[:16].copy()).set_callbacks(Interrupt(path, 3))
+    with pytest.raises(InterruptedFitError):
+        som.fit(X)
+    before, weight = path.read_bytes(), np.ones(600)
+    other, X = clone(som).set_callbacks(Checkpoint(path)), X.copy()
+    if change == "row":
+        X[5, 5] += 1
+    elif change == "weight":
+        weight[3] = 2
+    elif change == "parameter":
+        other.set_params(sigma_final=0.9)
+    else:
+        other.set_params(init=X[1:17].copy())
+    with pytest.raises(ValueError, match="belongs to other data or parameters; remove the file"):
+        other.fit(X, sample_weight=weight if change == "weight" else None)
+    assert path.read_bytes() == before
+
+
+def test_what_transform_returns_may_change(X, tmp_path):
+    path = tmp_path / "checkpoint"
+    with pytest.raises(InterruptedFitError):
+        TopographicMap(4, 4).set_callbacks(Interrupt(path, 3)).fit(X)
+    TopographicMap(4, 4, output="distances").set_callbacks(Checkpoint(path)).fit(X)
+
+
+def test_a_damaged_file_is_refused(X, tmp_path):
+    path = tmp_path / "checkpoint"
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="not a whole sktopo file"):
+        TopographicMap(4, 4).set_callbacks(Checkpoint(path)).fit(X)
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, True, "often"])
+def test_every_is_a_number_of_epochs(every):
+    with pytest.raises(ValueError, match="every must be an int of at least 1"):
+        Checkpoint("file", every=every)
+
+
+def test_a_fit_that_rests_early_rests_as_early_when_resumed(X, tmp_path):
+    path, som = tmp_path / "checkpoint", TopographicMap(3, 3, max_iter=400)
+    undisturbed = clone(som).fit(X)
+    assert undisturbed.n_iter_ < 400
+    with pytest.raises(InterruptedFitError):
+        clone(som).set_callbacks(Interrupt(path, undisturbed.n_iter_)).fit(X)
+    resumed = clone(som).set_callbacks(Checkpoint(path)).fit(X)
+    assert resumed.n_iter_ == undisturbed.n_iter_
+    np.testing.assert_array_equal(resumed.codebook_, undisturbed.codebook_)
+
+
+KILLED = """
+import sys, numpy as np
+from sktopo import Checkpoint, TopographicMap
+X = np.random.default_rng(0).normal(size=(20000, 8)).astype(np.float32)
+som = TopographicMap(12, 12, solver=sys.argv[2], max_iter=float(sys.argv[3]), random_state=0)
+np.save(sys.argv[4], som.set_callbacks(Checkpoint(sys.argv[1])).fit(X).codebook_)
+"""
+
+
+@pytest.mark.parametrize(("solver", "passes"), [("batch", "60"), ("stream", "40"), ("gradient", "6")])
+def test_a_killed_process_is_continued_by_a_new_one(solver, passes, tmp_path):
+    path, result, expected = (tmp_path / name for name in ("checkpoint", "result.npy", "expected.npy"))
+    command = [sys.executable, "-c", KILLED, path, solver, passes]
+    child = subprocess.Popen([*command, result])
+    while not path.exists() and child.poll() is None:
+        time.sleep(0.005)
+    time.sleep(0.1)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert path.exists(), "the fit was over before it could be killed"
+    subprocess.run([*command, result], check=True)
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "other", solver, passes, expected], check=True)
+    np.testing.assert_array_equal(np.load(result), np.load(expected))
+    assert not Path(path).exists()
