@@ -48,10 +48,11 @@ def tests(session: nox.Session) -> None:
         "pytest",
         "-q",
         "--doctest-modules",
-        "--doctest-glob=README.md",
+        "--doctest-glob=*.md",
         "sktopo",
         "tests",
         "README.md",
+        "docs/how-to",
         *session.posargs,
     )
 

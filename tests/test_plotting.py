@@ -24,6 +24,7 @@ from sktopo.plotting import (
     UMatrixDisplay,
 )
 from sktopo.plotting._cells import Cells
+from sktopo.plotting._component_planes import in_lines
 from sktopo.plotting._palette import class_colours
 
 SHAPES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
@@ -251,6 +252,7 @@ def test_large_maps_name_regions(lattice):
     counts = np.zeros((3600, 2))
     counts[:1800, 0] = counts[1800:, 1] = 1
     counts[0] = (0, 1)  # alone: too small for a name
+    counts[1:1800:3] = counts[1802::3] = 0  # units without samples do not break a region up
     display = LabelMapDisplay(counts, np.array(["upper", "lower"]), (60, 60), lattice=lattice).plot()
     assert [text.get_text() for text in display.ax_.texts] == ["upper", "lower"]
     spacing = Cells.named(lattice, (60, 60), False).lattice.row_spacing
@@ -306,3 +308,8 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path):
     assert "matplotlib" in result.stdout.splitlines()[0]
     assert "'sktopo[plot]'" in result.stdout.splitlines()[0]
     assert "'sktopo[html]'" in result.stdout.splitlines()[1]
+
+
+def test_long_names_break_at_spaces_and_underscores():
+    assert in_lines("od280/od315_of_diluted_wines") == "od280/od315_of_\ndiluted_wines"
+    assert in_lines("a_short_name") == "a_short_name"
