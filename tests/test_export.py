@@ -1,0 +1,90 @@
+"""The layer leaves PyTorch's eager mode: compiled, exported, and run by ONNX Runtime."""
+
+import io
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from sktopo.nn import TopographicLayer
+
+LAYERS = {
+    "question": ({}, 0.0),
+    "local": ({"winner": "local", "normalize": False, "p_norm": 1}, 0.0),
+    "soft-hexagonal-torus": ({"winner": "local", "lattice": "hexagonal", "periodic": True}, 0.2),
+    "soft-order-3": ({"winner": "local", "p_norm": 3, "neighborhood": "epanechnikov"}, 0.2),
+}
+
+
+@pytest.fixture(params=LAYERS.values(), ids=LAYERS)
+def case(request):
+    options, temperature = request.param
+    layer = TopographicLayer(5, 6, 7, **{"p_norm": 2, **options}, generator=torch.Generator().manual_seed(0))
+    return layer, temperature
+
+
+class Answers(torch.nn.Module):
+    """What a deployed map is asked for."""
+
+    def __init__(self, layer, temperature):
+        super().__init__()
+        self.layer, self.temperature = layer, temperature
+
+    def forward(self, z):
+        layer, temperature = self.layer, self.temperature
+        return layer.bmu(z), layer.activations(z, 1.3, temperature), layer.coordinates(z, 1.3, temperature)
+
+
+def samples(n):
+    return torch.randn(n, 5, generator=torch.Generator().manual_seed(n))
+
+
+def check(answers, z, results):
+    bmu, activations, coordinates = (torch.as_tensor(result) for result in results)
+    expected = answers(z)
+    assert torch.equal(bmu, expected[0])
+    torch.testing.assert_close(activations, expected[1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(coordinates, expected[2], rtol=1e-4, atol=1e-4)
+
+
+def test_an_exported_program_answers_alike(case, tmp_path):
+    answers = Answers(*case).eval()
+    program = torch.export.export(answers, (samples(8),), dynamic_shapes=({0: torch.export.Dim("n")},))
+    path = tmp_path / "map.pt2"
+    torch.export.save(program, path)
+    check(answers, samples(33), torch.export.load(path).module()(samples(33)))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_onnx_runtime_answers_alike(case):
+    answers = Answers(*case).eval()
+    shapes = ({0: torch.export.Dim("n")},)
+    program = torch.onnx.export(answers, (samples(8),), dynamo=True, dynamic_shapes=shapes, verbose=False)
+    file = io.BytesIO()
+    program.save(file)
+    session = onnxruntime.InferenceSession(file.getvalue())
+    z = samples(33)
+    results = session.run(None, {session.get_inputs()[0].name: z.numpy()})
+    check(answers, z, [np.array(result) for result in results])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(("winner", "temperature"), [("nearest", 0.0), ("local", 0.0), ("local", 0.2)])
+def test_a_compiled_loss_has_the_same_value_and_gradients(winner, temperature):
+    layer = TopographicLayer(5, 4, 6, winner=winner, generator=torch.Generator().manual_seed(0))
+
+    def step(z, sigma):
+        return layer.loss(z, sigma, temperature)
+
+    compiled = torch.compile(step, fullgraph=True, backend="inductor" if temperature else "aot_eager")
+    for sigma in (1.5, 0.8):
+        results = []
+        for function in (step, compiled):
+            z = samples(20).requires_grad_(True)
+            layer.codebook.grad = None
+            loss = function(z, sigma)
+            loss.backward()
+            results.append((loss.detach(), z.grad, layer.codebook.grad))
+        for ours, theirs in zip(*results, strict=True):
+            torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-6)
