@@ -10,14 +10,17 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sktopo._device import block_rows, resolve_device, wide_dtype
+from sktopo._masked_search import unit_observed
 from sktopo._search import Search
-from sktopo._sources import ArraySource, Source
+from sktopo._sources import ArraySource, Source, SparseSource
+from sktopo._sparse import unit_rows
 from sktopo._validation import check_samples
 from sktopo.distances import normalized
 from sktopo.lattices import LATTICES, Lattice
@@ -33,6 +36,7 @@ class FittedMap:
     neighborhood: Neighborhood
     sigma: float
     p_norm: float
+    normalize: bool = False
 
     @classmethod
     def of(cls, estimator: Any) -> "FittedMap":
@@ -48,11 +52,12 @@ class FittedMap:
             NEIGHBORHOODS[estimator.neighborhood],
             estimator.sigma_,
             float(estimator.p_norm),
+            bool(estimator.normalize),
         )
 
     def search(self, dtype: torch.dtype) -> Search:
         """A search of the codebook for samples of a type."""
-        return Search(self.codebook, self.p_norm, dtype)
+        return Search(self.codebook, self.p_norm, dtype, normalize=self.normalize)
 
     def wide_search(self) -> Search:
         """A search that computes in the widest type."""
@@ -66,8 +71,9 @@ def open_source(
     dtype = torch.float32 if X.dtype == np.float32 else torch.float64
     prepare: Callable[[Tensor], Tensor] | None = None
     if estimator.normalize:
-        prepare = partial(normalized, p_norm=float(estimator.p_norm))
-    return ArraySource(X, sample_weight, resolve_device(estimator.device, dtype), prepare, rows)
+        prepare = partial(_unit_rows, p_norm=float(estimator.p_norm))
+    kind = SparseSource if scipy.sparse.issparse(X) else ArraySource
+    return kind(X, sample_weight, resolve_device(estimator.device, dtype), prepare, rows)
 
 
 def open_query(
@@ -76,4 +82,11 @@ def open_query(
     """A fitted map and new samples, checked, in chunks whose answers of so many columns are small too."""
     fitted = FittedMap.of(estimator)
     checked, weight = check_samples(estimator, X, sample_weight, reset=False)
-    return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.itemsize))
+    return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.dtype.itemsize))
+
+
+def _unit_rows(x: Tensor, p_norm: float) -> Tensor:
+    """A chunk of rows of unit norm, whatever it is like."""
+    if x.is_sparse:
+        return unit_rows(x, p_norm)
+    return unit_observed(x, p_norm) if bool(torch.isnan(x).any()) else normalized(x, p_norm)

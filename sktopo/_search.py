@@ -8,14 +8,17 @@ on the rows beside it: blocks have shapes for which matrix products are reproduc
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, chunk_rows, rounded_rows, wide_dtype
+from sktopo._masked_search import MaskedSearch
+from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
-from sktopo.distances import LARGEST_DIRECT_POWER, minkowski, operand, paired_distance, scores
+from sktopo.distances import LARGEST_DIRECT_POWER, first_minimum, minkowski, operand, paired_distance, scores
 
 # A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
 FEWEST_UNITS = 16
@@ -36,11 +39,22 @@ class Search:
         Type to compute in: that of the samples.
     centre : Tensor of shape (n_features,), optional
         A point amid the prototypes; their median without one.
+    normalize : bool, default=False
+        Whether samples arrive scaled to unit norm: where values are missing (NaN), prototypes are scaled alike.
     """
 
-    def __init__(self, codebook: Tensor, p_norm: float, dtype: torch.dtype, centre: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        codebook: Tensor,
+        p_norm: float,
+        dtype: torch.dtype,
+        centre: Tensor | None = None,
+        *,
+        normalize: bool = False,
+    ) -> None:
         self.codebook = codebook
         self.p_norm = p_norm
+        self.normalize = normalize
         self.n_units = codebook.shape[0]
         self._wide = wide_dtype(codebook.device)
         # halves, because the difference of two huge values of opposite sign must stay finite
@@ -65,29 +79,50 @@ class Search:
 
     def bmu(self, x: Tensor) -> Tensor:
         """Best matching units of a chunk: int64 (n,), ties to the lowest unit."""
+        if x.is_sparse:
+            return self._sparse.bmu(x, self)
+        ends = _ends(x)
+        if math.isnan(ends[0]):
+            return _split(x, self.bmu, self._masked.bmu)
         found = torch.empty(len(x), dtype=torch.int64, device=x.device)
-        for (_, _, _, block), units in zip(self._blocks(x), torch.split(found, self._rows), strict=True):
-            _argmin(block, units)
+        for (_, _, _, block), units in zip(self._blocks(x, ends), torch.split(found, self._rows), strict=True):
+            first_minimum(block, units)
         return found
 
     def two_best(self, x: Tensor) -> Tensor:
         """Best and second-best units of a chunk: int64 (n, 2)."""
+        if x.is_sparse:
+            return self._sparse.two_best(x, self)
+        ends = _ends(x)
+        if math.isnan(ends[0]):
+            return _split(x, self.two_best, self._masked.two_best)
         found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
-        for rows, _, _, block in self._blocks(x):
-            first = _argmin(block, found[0, rows])
+        for rows, _, _, block in self._blocks(x, ends):
+            first = first_minimum(block, found[0, rows])
             block.scatter_(1, first[:, None], math.inf)
-            _argmin(block, found[1, rows])
+            first_minimum(block, found[1, rows])
         return found.T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
         """Exact distance of each sample to its unit, in the widest type: (n,)."""
-        return paired_distance(x, self.codebook.index_select(0, unit), self.p_norm, self._wide)
+        if x.is_sparse:
+            return self._sparse.distance(x, unit, self)
+        result = paired_distance(x, self.codebook.index_select(0, unit), self.p_norm, self._wide)
+        gaps = torch.isnan(result)
+        if bool(gaps.any()):
+            result[gaps] = self._masked.distance(x[gaps], unit[gaps])
+        return result
 
     def distances(self, x: Tensor) -> Tensor:
         """Distance of each sample to every unit: (n, n_units)."""
+        if x.is_sparse:
+            return self._sparse.distances(x, self)
+        ends = _ends(x)
+        if math.isnan(ends[0]):
+            return _split(x, self.distances, self._masked.distances)
         result = self._half_centre.new_empty((len(x), self.n_units))
         step = chunk_rows(x.shape[1])
-        for rows, samples, exponent, block in self._blocks(x):
+        for rows, samples, exponent, block in self._blocks(x, ends):
             distance = self._scores.to_distance(block, samples)
             row, unit = torch.nonzero(self._scores.cancelled(distance, samples), as_tuple=True)
             result[rows] = torch.ldexp(distance, exponent + 1)
@@ -97,10 +132,19 @@ class Search:
                 result[row[pairs], unit[pairs]] = self.distance(x[row[pairs]], unit[pairs]).to(result)
         return result
 
-    def _blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
+    @cached_property
+    def _sparse(self) -> SparseSearch:
+        """The same search for sparse rows."""
+        return SparseSearch(self.codebook, self.p_norm)
+
+    @cached_property
+    def _masked(self) -> MaskedSearch:
+        """The same search for rows in which values are missing."""
+        return MaskedSearch(self.codebook, self.p_norm, self.normalize)
+
+    def _blocks(self, x: Tensor, ends: tuple[float, float]) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
         """Consecutive rows, their centred samples and exponents, and their scores, each valid until the next."""
-        low, high = map(float, x.aminmax()) if len(x) else (0.0, 0.0)
-        centre = self._centre_ordinary if max(-low, high) <= self._ordinary else self._centre_any
+        centre = self._centre_ordinary if max(-ends[0], ends[1]) <= self._ordinary else self._centre_any
         start, n = 0, -1
         for part in torch.split(x, self._rows):
             # All but the last block share their views: each call of torch hands Python's lock to the other workers.
@@ -207,6 +251,23 @@ class MinkowskiScores(Scores):
         return torch.zeros_like(distance, dtype=torch.bool)
 
 
+def _ends(x: Tensor) -> tuple[float, float]:
+    """Least and greatest value of a chunk; NaN if a value is missing."""
+    low, high = map(float, x.aminmax()) if len(x) else (0.0, 0.0)
+    return low, high
+
+
+def _split(x: Tensor, complete: Callable[[Tensor], Tensor], incomplete: Callable[[Tensor], Tensor]) -> Tensor:
+    """Answers for rows without and with missing values: a complete row's does not depend on the others."""
+    gaps = torch.isnan(x).any(dim=1)
+    answers = incomplete(x[gaps])
+    result = answers.new_empty((len(x), *answers.shape[1:]))
+    result[gaps] = answers
+    if not bool(gaps.all()):
+        result[~gaps] = complete(x[~gaps]).to(result.dtype)
+    return result
+
+
 def _sqnorm(x: Tensor) -> Tensor:
     return x.square().sum(dim=1, keepdim=True)
 
@@ -227,11 +288,3 @@ def _largest_ordinary(dtype: torch.dtype, centre: float, exponent: int) -> float
     """Up to this absolute value a sample minus the centre stays within 2^exponent, and nothing on the way overflows."""
     largest = torch.finfo(dtype).max
     return min(largest / 4, math.ldexp(1.0, min(1022, exponent)) - 2 * centre) if centre < largest / 4 else -1.0
-
-
-def _argmin(block: Tensor, out: Tensor) -> Tensor:
-    """Position of the least score of each row, the first one on ties."""
-    if block.device.type == "cpu":
-        block.numpy().argmin(axis=1, out=out.numpy())  # SIMD over the product's own memory
-        return out
-    return torch.argmin(block, dim=1, out=out)

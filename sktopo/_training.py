@@ -112,10 +112,11 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
         bounds = (fitted.sigma, fitted.sigma)
     schedule = annealing(lattice.height, lattice.width, *bounds, StreamSolver.hold)
     problem = Problem(lattice, fitted.neighborhood, fitted.p_norm, bool(estimator.normalize), schedule, frame)
-    counts = torch.from_numpy(np.array(estimator.unit_counts_)).to(codebook)
-    means = torch.from_numpy(np.array(estimator.unit_sums_)).to(codebook) / torch.where(counts > 0, counts, 1)[:, None]
-    sums = frame.to_frame(means) * counts[:, None]
-    statistics = UnitStatistics(counts, sums, torch.zeros_like(counts))
+    mass = torch.from_numpy(np.array(estimator.unit_counts_)).to(codebook)
+    observed, counts = (None, mass) if mass.ndim == 1 else (mass, mass.amax(dim=1))
+    mass = counts[:, None] if observed is None else observed
+    means = torch.from_numpy(np.array(estimator.unit_sums_)).to(codebook) / torch.where(mass > 0, mass, 1)
+    statistics = UnitStatistics(counts, frame.to_frame(means) * mass, torch.zeros_like(counts), observed)
     state = State(frame.to_frame(codebook), fitted.sigma, statistics, lattice, tuple(estimator.loss_curve_))
     return problem, state._replace(passes=estimator.n_iter_)
 
@@ -126,8 +127,8 @@ def _learned(problem: Problem, state: State, dtype: np.dtype[Any]) -> dict[str, 
     if state.lattice != lattice:
         units, shares = lattice.interpolate(state.lattice.coordinates())
         statistics = statistics.moved(units, shares, lattice.n_units)
-    counts = statistics.counts[:, None]
-    means = problem.frame.position(statistics.sums / torch.where(counts > 0, counts, 1))
+    mass = statistics.mass
+    means = problem.frame.position(statistics.sums / torch.where(mass > 0, mass, 1))
     return {
         "codebook_": problem.frame.from_frame(state.codebook).cpu().numpy().astype(dtype),
         "unit_coordinates_": lattice.coordinates().numpy(),
@@ -136,8 +137,8 @@ def _learned(problem: Problem, state: State, dtype: np.dtype[Any]) -> dict[str, 
         "sigma_": state.sigma,
         "loss_curve_": np.array(state.losses),
         "n_iter_": state.passes,
-        "unit_counts_": statistics.counts.cpu().numpy(),
-        "unit_sums_": (means * counts).cpu().numpy(),
+        "unit_counts_": (mass[:, 0] if statistics.observed is None else mass).cpu().numpy(),
+        "unit_sums_": (means * mass).cpu().numpy(),
     }
 
 

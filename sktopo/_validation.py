@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
+from sktopo._device import chunk_rows
 from sktopo.lattices import LATTICES
 from sktopo.neighborhoods import NEIGHBORHOODS
 
@@ -51,6 +52,7 @@ except ImportError:  # scikit-learn 1.6 to 1.8
 __all__ = [
     "PARAMETER_CONSTRAINTS",
     "CallbackSupportMixin",
+    "check_gaps",
     "check_initial_codebook",
     "check_samples",
     "check_supported",
@@ -126,17 +128,56 @@ def check_samples(
 
     Raises ValueError or TypeError that names what is wrong, and where.
     """
-    if scipy.sparse.issparse(X):
-        raise ValueError(
-            "Sparse X is not supported by this version of sktopo, only dense float32 or float64 data; use X.toarray()."
-        )
     if isinstance(X, np.ma.MaskedArray):
-        raise ValueError("X is a masked array, whose mask would be lost; pass X.filled(value) instead.")
+        raise ValueError("X is a masked array, whose mask would be lost; pass X.filled(np.nan), or another value.")
     if isinstance(X, torch.Tensor):
         X = _array_of(X)
     with _naming_the_place(X):
-        X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset)
-    return X, None if sample_weight is None else _checked_weight(sample_weight, X)
+        X = validate_data(
+            estimator,
+            X,
+            dtype=[np.float64, np.float32],
+            reset=reset,
+            accept_sparse="csr",
+            ensure_all_finite=scipy.sparse.issparse(X) or "allow-nan",  # what a sparse row does not store is zero
+        )
+    weight = None if sample_weight is None else _checked_weight(sample_weight, X)
+    if scipy.sparse.issparse(X):
+        return _canonical(X), weight
+    if np.isnan(X.min()):
+        check_gaps(X, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
+    return X, weight
+
+
+def check_gaps(
+    X: NDArray[Any], weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool
+) -> None:
+    """Raise ValueError for a row, or a column, in which every value is missing; it is named."""
+    known = np.zeros(X.shape[1], dtype=bool)
+    rows = chunk_rows(X.shape[1])
+    for start in range(0, len(X), rows):
+        seen = ~np.isnan(X[start : start + rows])
+        empty = np.flatnonzero(~seen.any(axis=1))
+        if len(empty):
+            raise ValueError(
+                f"Every value in row {start + int(empty[0])} of X is missing (NaN): it belongs nowhere; drop the row."
+            )
+        known |= (seen if weight is None else seen[weight[start : start + rows] > 0]).any(axis=0)
+    if columns_too and not known.all():
+        position = int(np.flatnonzero(~known)[0])
+        column = position if names is None else repr(str(names[position]))
+        raise ValueError(
+            f"Every value in column {column} of X is missing (NaN), in the rows of positive weight: nothing can be "
+            "learned about it; drop the column."
+        )
+
+
+def _canonical(X: Any) -> Any:
+    """Compressed rows whose places are sorted and occur once; the user's matrix is not touched."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
 
 
 def check_initial_codebook(init: ArrayLike, n_units: int, n_features: int) -> NDArray[np.float64]:
@@ -200,7 +241,7 @@ def _naming_the_place(X: Any) -> Iterator[None]:
 
 
 def _first_bad_place(X: Any) -> str | None:
-    """Row and column of the first value that is no finite number, if that is what is wrong."""
+    """Row and column of the first value that is no number, or infinite, if that is what is wrong."""
     names = [repr(name) for name in getattr(X, "columns", [])]
     values = np.asarray(X)
     if values.ndim != 2 or values.dtype.kind == "c":
@@ -209,9 +250,9 @@ def _first_bad_place(X: Any) -> str | None:
         name = names[column] if names else str(column)
         for row, value in enumerate(values[:, column]):
             try:
-                finite = math.isfinite(float(value))
+                usable = not math.isinf(float(value))
             except (TypeError, ValueError):
-                finite = False
-            if not finite:
+                usable = False
+            if not usable:
                 return f"row {row}, column {name}"
     return None

@@ -2,5 +2,6 @@
 
 from sktopo._sources._array import ArraySource
 from sktopo._sources._base import Source, Subset
+from sktopo._sources._sparse import SparseSource
 
-__all__ = ["ArraySource", "Source", "Subset"]
+__all__ = ["ArraySource", "Source", "SparseSource", "Subset"]

@@ -50,7 +50,7 @@ class ArraySource(Source):
         for start in range(0, self.n_rows, self._rows):
             rows = slice(start, start + self._rows)
             x = self._tensor(self._X[rows])
-            yield x, self._weights(len(x), rows)
+            yield x, self._weights(x.shape[0], rows)
 
     @property
     def total_weight(self) -> float:

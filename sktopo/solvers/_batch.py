@@ -55,6 +55,6 @@ class BatchSolver(Solver):
         return State(codebook, sigma, statistics, problem.lattice, (*state.losses, loss), state.passes + 1, moved)
 
     def _statistics(self, codebook: Tensor) -> UnitStatistics:
-        grid, n_units = self._grid, self.problem.lattice.n_units
-        search = Search(grid.from_frame(codebook), self.problem.p_norm, self.source.dtype)
+        problem, grid, n_units = self.problem, self._grid, self.problem.lattice.n_units
+        search = Search(grid.from_frame(codebook), problem.p_norm, self.source.dtype, normalize=problem.normalize)
         return grid.statistics(self.source.reduce(lambda x, weight: grid.totals(x, weight, search.bmu(x), n_units)))

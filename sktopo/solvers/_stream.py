@@ -103,7 +103,8 @@ class Stage:
         problem, n_units = self.problem, self.lattice.n_units
         prototypes = problem.frame.position(place.codebook)
         # the mean is a good enough centre here, and quicker than the median
-        search = Search(prototypes, problem.p_norm, rows.dtype, prototypes.mean(dim=0))
+        centre = prototypes.mean(dim=0)
+        search = Search(prototypes, problem.p_norm, rows.dtype, centre, normalize=problem.normalize)
 
         def add_up(x: Tensor, weight: Tensor) -> UnitStatistics:
             return UnitStatistics.of(problem.frame, x, weight, search.bmu(x), n_units)
