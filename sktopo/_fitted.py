@@ -18,8 +18,9 @@ from torch import Tensor
 
 from sktopo._device import block_rows, resolve_device, wide_dtype
 from sktopo._masked_search import unit_observed
+from sktopo._namespaces import as_tensor, check_same_namespace
 from sktopo._search import Search
-from sktopo._sources import ArraySource, Source, SparseSource
+from sktopo._sources import ArraySource, Source, SparseSource, TensorSource
 from sktopo._sparse import unit_rows
 from sktopo._validation import check_samples
 from sktopo.distances import normalized
@@ -44,8 +45,8 @@ class FittedMap:
         if not hasattr(estimator, "to_layer"):
             raise TypeError(f"A TopographicMap, or a Pipeline that ends in one, is needed; got {estimator!r}.")
         check_is_fitted(estimator)
-        codebook = torch.from_numpy(np.array(estimator.codebook_))
-        device = resolve_device(estimator.device, codebook.dtype)
+        codebook = as_tensor(estimator.codebook_).clone()
+        device = _device(estimator, codebook)
         return cls(
             codebook.to(device),
             LATTICES[estimator.lattice](estimator.height_, estimator.width_, estimator.periodic),
@@ -65,24 +66,32 @@ class FittedMap:
 
 
 def open_source(
-    estimator: Any, X: NDArray[Any], sample_weight: NDArray[np.float64] | None = None, rows: int | None = None
+    estimator: Any, X: Any, sample_weight: NDArray[np.float64] | None = None, rows: int | None = None
 ) -> Source:
     """Checked samples as chunks on the estimator's device, normalized if it normalizes."""
-    dtype = torch.float32 if X.dtype == np.float32 else torch.float64
     prepare: Callable[[Tensor], Tensor] | None = None
     if estimator.normalize:
         prepare = partial(_unit_rows, p_norm=float(estimator.p_norm))
+    if isinstance(X, Tensor):
+        return TensorSource(X, sample_weight, _device(estimator, X), prepare, rows)
+    dtype = torch.float32 if X.dtype == np.float32 else torch.float64
     kind = SparseSource if scipy.sparse.issparse(X) else ArraySource
     return kind(X, sample_weight, resolve_device(estimator.device, dtype), prepare, rows)
 
 
 def open_query(
-    estimator: Any, X: Any, sample_weight: ArrayLike | None = None, columns: int = 1
+    estimator: Any, X: Any, sample_weight: ArrayLike | None = None, columns: int = 1, method: str = "score"
 ) -> tuple[FittedMap, Source]:
     """A fitted map and new samples, checked, in chunks whose answers of so many columns are small too."""
     fitted = FittedMap.of(estimator)
+    check_same_namespace(estimator, X, method)
     checked, weight = check_samples(estimator, X, sample_weight, reset=False)
     return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.dtype.itemsize))
+
+
+def _device(estimator: Any, values: Tensor) -> torch.device:
+    """Where the computation runs: where the values are, unless the user says otherwise."""
+    return values.device if estimator.device is None else resolve_device(estimator.device, values.dtype)
 
 
 def _unit_rows(x: Tensor, p_norm: float) -> Tensor:

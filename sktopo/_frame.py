@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sktopo._device import wide_dtype
 from sktopo._sources import Source
 from sktopo._sparse import extremes, with_values
 

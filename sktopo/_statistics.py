@@ -172,11 +172,9 @@ class Grid(Frame):
         places = torch.cat([first[row] + column, first + x.shape[1], first + x.shape[1] + 1])
         values = torch.cat([on_grid, torch.ones_like(squares), squares])
         limbs = self._weighted_limbs(values, torch.cat([weight[row], weight, weight]))
-        dtype = values.dtype if self._in_floats else torch.int64
-        # one table of floats at a time: tables of wide rows are large
-        sums = torch.empty((2, n_units * width), dtype=torch.int64, device=values.device)
-        for limb, into in zip(limbs, sums, strict=True):
-            into.copy_(torch.zeros(len(into), dtype=dtype, device=values.device).scatter_add_(0, places, limb.to(dtype)))
+        sums = torch.zeros((2, n_units * width), dtype=torch.int64, device=values.device)
+        for limb, into in zip(limbs, sums, strict=True):  # few values, large tables: integers need no second table
+            into.scatter_add_(0, places, limb.to(torch.int64))
         return sums.view(2, n_units, width)
 
     def _weighted_limbs(self, values: Tensor, weight: Tensor) -> list[Tensor]:
@@ -218,8 +216,8 @@ def _limbs(values: Tensor, bits: int) -> list[Tensor]:
 def update_codebook(statistics: UnitStatistics, smooth: Callable[[Tensor], Tensor], previous: Tensor) -> Tensor:
     """Kohonen's batch update ``(H S) / (H n)``, the kernel regression of samples on lattice positions.
 
-    Everything is in one frame. Where values are missing, each feature has masses of its own. A unit whose neighborhood holds no mass keeps its
-    previous prototype (Mulier & Cherkassky, Neural Computation 7, 1995).
+    Everything is in one frame. Where values are missing, each feature has masses of its own. A unit whose
+    neighborhood holds no mass keeps its previous prototype (Mulier & Cherkassky, Neural Computation 7, 1995).
     """
     width = statistics.sums.shape[1]
     gathered = smooth(torch.cat([statistics.sums, statistics.mass], dim=1))

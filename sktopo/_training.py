@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sktopo._fitted import FittedMap
 from sktopo._frame import DataRange, Frame
+from sktopo._namespaces import as_tensor
 from sktopo._sources import Source
 from sktopo._statistics import UnitStatistics
 from sktopo._validation import check_initial_codebook, make_generator
@@ -49,7 +50,7 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
     generator = make_generator(estimator.random_state)
     settings = Settings(batch_size=estimator.batch_size, generator=generator)
     if hasattr(estimator, "codebook_"):
-        seen, dtype = estimator.weight_seen_, estimator.codebook_.dtype
+        seen, dtype = estimator.weight_seen_, as_tensor(estimator.codebook_).cpu().numpy().dtype
         problem, state = _resumed(estimator, source)
     else:
         seen, dtype = 0.0, _dtype(source)
@@ -112,12 +113,14 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
         bounds = (fitted.sigma, fitted.sigma)
     schedule = annealing(lattice.height, lattice.width, *bounds, StreamSolver.hold)
     problem = Problem(lattice, fitted.neighborhood, fitted.p_norm, bool(estimator.normalize), schedule, frame)
-    mass = torch.from_numpy(np.array(estimator.unit_counts_)).to(codebook)
+    mass = as_tensor(estimator.unit_counts_).to(codebook)
     observed, counts = (None, mass) if mass.ndim == 1 else (mass, mass.amax(dim=1))
     mass = counts[:, None] if observed is None else observed
-    means = torch.from_numpy(np.array(estimator.unit_sums_)).to(codebook) / torch.where(mass > 0, mass, 1)
+    means = as_tensor(estimator.unit_sums_).to(codebook) / torch.where(mass > 0, mass, 1)
     statistics = UnitStatistics(counts, frame.to_frame(means) * mass, torch.zeros_like(counts), observed)
-    state = State(frame.to_frame(codebook), fitted.sigma, statistics, lattice, tuple(estimator.loss_curve_))
+    state = State(
+        frame.to_frame(codebook), fitted.sigma, statistics, lattice, tuple(as_tensor(estimator.loss_curve_).tolist())
+    )
     return problem, state._replace(passes=estimator.n_iter_)
 
 

@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
 from sktopo._device import chunk_rows
+from sktopo._namespaces import Namespace, as_tensor, dispatches
 from sktopo.lattices import LATTICES
 from sktopo.neighborhoods import NEIGHBORHOODS
 
@@ -123,35 +124,42 @@ def check_supported(estimator: Any) -> None:
 
 def check_samples(
     estimator: Any, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool
-) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """Samples as a finite float32 or float64 array of the right width, and their weights as float64.
+) -> tuple[Any, NDArray[np.float64] | None]:
+    """Samples in float32 or float64 and of the right width, and their weights as float64.
 
-    Raises ValueError or TypeError that names what is wrong, and where.
+    Samples are an array, a CSR matrix with its places in order, or under Array API dispatch a tensor. Raises ValueError or TypeError that names what is wrong, and where.
     """
     if isinstance(X, np.ma.MaskedArray):
         raise ValueError("X is a masked array, whose mask would be lost; pass X.filled(np.nan), or another value.")
     if isinstance(X, torch.Tensor):
-        X = _array_of(X)
+        _check_tensor(X)
+        X = X if dispatches() else X.numpy()
+    library = Namespace.of(X).library
     with _naming_the_place(X):
         X = validate_data(
             estimator,
             X,
-            dtype=[np.float64, np.float32],
+            dtype=[library.float64, library.float32],
             reset=reset,
             accept_sparse="csr",
             ensure_all_finite=scipy.sparse.issparse(X) or "allow-nan",  # what a sparse row does not store is zero
         )
-    weight = None if sample_weight is None else _checked_weight(sample_weight, X)
+    weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
     if scipy.sparse.issparse(X):
         return _canonical(X), weight
-    if np.isnan(X.min()):
-        check_gaps(X, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
+    if library is not np:
+        X = as_tensor(X)
+    if X.min() != X.min():  # only NaN differs from itself
+        check_gaps(
+            np.asarray(X.cpu()) if isinstance(X, torch.Tensor) else X,
+            weight,
+            getattr(estimator, "feature_names_in_", None),
+            columns_too=reset,
+        )
     return X, weight
 
 
-def check_gaps(
-    X: NDArray[Any], weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool
-) -> None:
+def check_gaps(X: NDArray[Any], weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool) -> None:
     """Raise ValueError for a row, or a column, in which every value is missing; it is named."""
     known = np.zeros(X.shape[1], dtype=bool)
     rows = chunk_rows(X.shape[1])
@@ -202,20 +210,23 @@ def make_generator(random_state: Any) -> torch.Generator:
     return generator
 
 
-def _array_of(X: torch.Tensor) -> NDArray[Any]:
-    """The memory of a CPU tensor as an array, of the same type."""
+def _check_tensor(X: torch.Tensor) -> None:
+    """Raise ValueError for a tensor that cannot be taken, and say what to do."""
     if X.requires_grad:
         raise ValueError("X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach().")
-    if X.device.type != "cpu":
-        raise ValueError(f"X lives on {X.device}, which this version of sktopo does not take; use X.cpu().")
+    if X.device.type != "cpu" and not dispatches():
+        raise ValueError(
+            f"X lives on {X.device}: call sklearn.set_config(array_api_dispatch=True) to keep it there, or use X.cpu()."
+        )
     if X.dtype in (torch.bfloat16, torch.float16):
         raise ValueError(f"X is {X.dtype}; use X.float(), because only float32 and float64 are computed in.")
-    array: NDArray[Any] = X.numpy()
-    return array
 
 
-def _checked_weight(sample_weight: ArrayLike, X: NDArray[Any]) -> NDArray[np.float64]:
-    weight: NDArray[np.float64] = _check_sample_weight(sample_weight, X, dtype=np.float64)
+def _checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+    if isinstance(sample_weight, torch.Tensor) or not Namespace.of(sample_weight).is_numpy:
+        sample_weight = as_tensor(sample_weight).cpu().numpy()
+    with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
+        weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)
     if (weight < 0).any():
         row = int(np.flatnonzero(weight < 0)[0])
         raise ValueError(f"sample_weight must not be negative, got {weight[row]!r} in row {row}; 0 leaves it out.")
@@ -243,7 +254,7 @@ def _naming_the_place(X: Any) -> Iterator[None]:
 def _first_bad_place(X: Any) -> str | None:
     """Row and column of the first value that is no number, or infinite, if that is what is wrong."""
     names = [repr(name) for name in getattr(X, "columns", [])]
-    values = np.asarray(X)
+    values = np.asarray(X) if Namespace.of(X).is_numpy else as_tensor(X).cpu().numpy()
     if values.ndim != 2 or values.dtype.kind == "c":
         return None
     for column in range(values.shape[1]):

@@ -11,8 +11,9 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sktopo import maps
 from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, open_query, open_source
+from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._outputs import OUTPUTS
-from sktopo._sources import ArraySource
+from sktopo._sources import ArraySource, TensorSource
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
     PARAMETER_CONSTRAINTS,
@@ -200,14 +201,15 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             If a parameter, X or the weights are not usable; the message names the cause.
         """
         check_supported(self)
+        namespace = Namespace.of(X)
         samples, weight = check_samples(self, X, sample_weight, reset=True)
         # where a run starts must not depend on its chunks: what is read first comes in chunks of the default size
         all_rows = open_source(self, samples, weight)
         training = Training.begin(self, all_rows, open_source(self, samples, weight, rows=self.batch_size))
-        watch = CallbackRun(self, X, y, training.learned)
+        watch = CallbackRun(self, X, y, lambda state: namespace.hold(training.learned(state)))
         state = training.solver.run(training.codebook, watch)
-        self._publish(training.learned(state))
-        self._publish(label(self, all_rows))
+        self._publish(namespace.hold(training.learned(state)))
+        self._publish(namespace.hold(label(self, all_rows)))
         watch.end(state)
         return self
 
@@ -251,10 +253,13 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         True
         """
         check_supported(self)
-        samples, weight = check_samples(self, X, sample_weight, reset=not hasattr(self, "codebook_"))
+        namespace, first = Namespace.of(X), not hasattr(self, "codebook_")
+        if not first:
+            check_same_namespace(self, X, "partial_fit")
+        samples, weight = check_samples(self, X, sample_weight, reset=first)
         source = open_source(self, samples, weight)
-        self._publish(continue_training(self, source))
-        self._publish(label(self, source))
+        self._publish(namespace.hold(continue_training(self, source)))
+        self._publish(namespace.hold(label(self, source)))
         return self
 
     def _publish(self, learned: dict[str, Any]) -> None:
@@ -282,8 +287,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ValueError
             If X is not usable; the message names the cause.
         """
-        fitted, source = open_query(self, X, columns=self._n_features_out)
-        return source.map_rows(OUTPUTS[self.output].transform(fitted, source.dtype)).numpy()
+        fitted, source = open_query(self, X, columns=self._n_features_out, method="transform")
+        return Namespace.of(X).array(source.map_rows(OUTPUTS[self.output].transform(fitted, source.dtype)))
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """Best matching unit of each sample.
@@ -305,8 +310,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ValueError
             If X is not usable; the message names the cause.
         """
-        fitted, source = open_query(self, X)
-        return source.map_rows(fitted.search(source.dtype).bmu).numpy()
+        fitted, source = open_query(self, X, method="predict")
+        return Namespace.of(X).array(source.map_rows(fitted.search(source.dtype).bmu))
 
     def fit_predict(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
         """Learn the map and return the best matching unit of each training sample.
@@ -353,13 +358,17 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             If X is not what `transform` could return.
         """
         fitted, output = FittedMap.of(self), OUTPUTS[self.output]
-        values = check_array(X, dtype=[np.float64, np.float32])
+        check_same_namespace(self, X, "inverse_transform")
+        namespace = Namespace.of(X)
+        values = check_array(X, dtype=[namespace.library.float64, namespace.library.float32])
         columns = output.n_columns(fitted.lattice)
         if values.shape[1] != columns:
             raise ValueError(f"X has {values.shape[1]} columns; output={self.output!r} has {columns} on this map.")
         rows = chunk_rows(columns + self.n_features_in_ * output.n_corners)
-        source = ArraySource(values, None, fitted.codebook.device, rows=rows)
-        return source.map_rows(lambda chunk: output.inverse(fitted, chunk)).numpy()
+        kind = ArraySource if namespace.is_numpy else TensorSource
+        values = values if namespace.is_numpy else as_tensor(values)
+        source = kind(values, None, fitted.codebook.device, rows=rows)
+        return namespace.array(source.map_rows(lambda chunk: output.inverse(fitted, chunk)))
 
     def score(
         self,
@@ -398,8 +407,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ndarray of shape (n_samples,)
             Not above 0.
         """
-        fitted, source = open_query(self, X)
-        return -source.map_rows(distances_to_bmu(fitted, source.dtype)).numpy()
+        fitted, source = open_query(self, X, method="score_samples")
+        return Namespace.of(X).array(-source.map_rows(distances_to_bmu(fitted, source.dtype)))
 
     def to_layer(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> TopographicLayer:
         """A torch layer that holds a copy of the codebook.
@@ -428,7 +437,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         True
         """
         check_is_fitted(self)
-        codebook = torch.from_numpy(np.array(self.codebook_))
+        codebook = as_tensor(self.codebook_)
         layer = TopographicLayer(
             codebook.shape[1],
             self.height_,
@@ -458,7 +467,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             one).
         """
         fitted = FittedMap.of(self)
-        return maps.u_matrix(fitted.codebook, fitted.lattice, fitted.p_norm).cpu().numpy()
+        matrix = maps.u_matrix(fitted.codebook, fitted.lattice, fitted.p_norm)
+        return Namespace.of(self.codebook_).array(matrix)
 
     def component_planes(self) -> NDArray[Any]:
         """Each feature of the codebook over the map.
@@ -469,7 +479,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             One plane a feature, in the units of the data.
         """
         fitted = FittedMap.of(self)
-        return maps.component_planes(fitted.codebook, fitted.lattice).cpu().numpy()
+        return Namespace.of(self.codebook_).array(maps.component_planes(fitted.codebook, fitted.lattice))
 
     def hit_histogram(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> NDArray[np.float64]:
         """Number of samples per best matching unit.
@@ -486,10 +496,10 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ndarray of shape (height_, width_)
             Sums of weights.
         """
-        fitted, source = open_query(self, X, sample_weight)
+        fitted, source = open_query(self, X, sample_weight, method="hit_histogram")
         search = fitted.search(source.dtype)
         hits = source.reduce(lambda x, weight: maps.hit_histogram(search.bmu(x), weight, fitted.lattice))
-        return hits.cpu().numpy()
+        return Namespace.of(X).array(hits)
 
     @property
     def _n_features_out(self) -> int:
@@ -498,6 +508,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.array_api_support = True
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

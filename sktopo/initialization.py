@@ -104,8 +104,10 @@ class Moments:
             gaps = torch.isnan(samples)
             return torch.cat([weight @ samples.masked_fill_(gaps, 0), weight @ (~gaps).to(weight)])
 
-        sums, *masses = self.source.reduce(total).split(self.source.n_features)
-        mass = masses[0] if masses else sums.new_tensor(self.total_weight)
+        totals, width = self.source.reduce(total), self.source.n_features
+        sums, mass = totals[:width], totals[width:]
+        if not len(mass):
+            return sums / self.total_weight
         return sums / torch.where(mass > 0, mass, 1.0)
 
     def _centred(self, x: Tensor) -> Tensor:

@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from oracles import lattice_distances, masked_distances, masked_epoch, neighborhood_matrix, reported_distances, unit_norm
+from oracles import (
+    lattice_distances,
+    masked_distances,
+    masked_epoch,
+    neighborhood_matrix,
+    reported_distances,
+    unit_norm,
+)
 from sklearn.base import clone
 
 from sktopo import TopographicMap
@@ -170,9 +177,7 @@ def test_rows_are_normalized_over_their_observed_features(gappy, p):
     np.testing.assert_allclose(np.linalg.norm(som.codebook_, ord=p, axis=1), 1, rtol=1e-12)
     np.testing.assert_array_equal(som.predict(gappy * 37), som.predict(gappy))
     expected = masked_distances(gappy, som.codebook_, p, normalize=True)
-    np.testing.assert_allclose(
-        expected[np.arange(80), som.labels_], expected.min(axis=1), rtol=1e-9, atol=1e-12
-    )
+    np.testing.assert_allclose(expected[np.arange(80), som.labels_], expected.min(axis=1), rtol=1e-9, atol=1e-12)
 
 
 def test_chunks_with_and_without_gaps_continue_one_map(digits, rng):
@@ -186,9 +191,9 @@ def test_chunks_with_and_without_gaps_continue_one_map(digits, rng):
     assert -som.score(digits[0]) < 27
 
 
-def test_a_feature_that_few_rows_have_is_learned(solver_rows=12_000):
+def test_a_feature_that_few_rows_have_is_learned():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(solver_rows, 3))
+    X = rng.normal(size=(12_000, 3))
     X[100:, 2] = np.nan
     X[:100, 2] = 5 + 0.1 * X[:100, 2]
     for solver in ("batch", "stream"):
@@ -218,8 +223,8 @@ def test_a_column_that_holds_nothing_is_named_where_it_would_be_learned(gappy):
         TopographicMap(3, 3).fit(pd.DataFrame(X, columns=list("abcde")))
     som = TopographicMap(3, 3, max_iter=1).fit(gappy).partial_fit(gappy)
     assert np.isfinite(som.partial_fit(X).score(X))
-    with pytest.raises(ValueError, match="column 1 of X is missing .* in the rows of positive weight"):
-        X = np.array([[1, 2], [1, np.nan], [3, np.nan]])
+    X = np.array([[1, 2], [1, np.nan], [3, np.nan]])
+    with pytest.raises(ValueError, match=r"column 1 of X is missing .* in the rows of positive weight"):
         TopographicMap(2, 2).fit(X, sample_weight=[0, 1, 1])
 
 
@@ -227,7 +232,7 @@ def test_a_column_that_holds_nothing_is_named_where_it_would_be_learned(gappy):
 def test_infinity_is_no_missing_value(gappy, value):
     X = gappy.copy()
     X[7, 1] = value
-    with pytest.raises(ValueError, match="infinity(.|\n)*First found in row 7, column 1"):
+    with pytest.raises(ValueError, match=r"infinity(.|\n)*First found in row 7, column 1"):
         TopographicMap(3, 3).fit(X)
 
 

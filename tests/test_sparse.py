@@ -80,7 +80,7 @@ def test_stored_values_are_finite_numbers(value):
     som = TopographicMap(2, 2).fit(X)
     X.data[3] = value
     for ask in (som.predict, som.fit, som.score, som.partial_fit):
-        with pytest.raises(ValueError, match="NaN|infinity"):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
             ask(X)
 
 

@@ -32,7 +32,7 @@ class ArraySource(Source):
 
     def __init__(
         self,
-        X: NDArray[Any],
+        X: Any,
         sample_weight: NDArray[np.float64] | None,
         device: torch.device,
         prepare: Callable[[Tensor], Tensor] | None = None,
@@ -79,7 +79,7 @@ class ArraySource(Source):
         assert self._weight is not None  # without weights no one asks
         return np.cumsum(self._weight)
 
-    def _tensor(self, rows: NDArray[Any]) -> Tensor:
+    def _tensor(self, rows: Any) -> Tensor:
         x = _as_tensor(rows).to(self.device)
         return x if self._prepare is None else self._prepare(x)
 

@@ -2,14 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sktopo._device import chunk_rows, rounded_rows, wide_dtype
-from sktopo._threads import map_chunks, run_alone, share_out
+from sktopo._threads import QUEUED_PER_WORKER, map_chunks, run_alone, share_out
 
 Result = TypeVar("Result")
 
@@ -37,6 +37,9 @@ class Source(ABC):
         Where chunks arrive.
     """
 
+    # chunks that wait or run for each worker
+    queued: ClassVar[int] = QUEUED_PER_WORKER
+
     def __init__(self, n_rows: int, n_features: int, dtype: torch.dtype, device: torch.device) -> None:
         self.n_rows = n_rows
         self.n_features = n_features
@@ -54,7 +57,7 @@ class Source(ABC):
     def map_chunks(self, step: Callable[[Tensor, Tensor], Result]) -> Iterator[Result]:
         """``step(x, weight)`` of every chunk, in order; on the CPU several chunks are worked on at a time."""
         if self.device.type == "cpu":
-            return map_chunks(lambda chunk: step(*chunk), self.chunks())
+            return map_chunks(lambda chunk: step(*chunk), self.chunks(), self.queued)
         return (step(x, weight) for x, weight in self.chunks())
 
     @property

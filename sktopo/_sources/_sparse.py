@@ -30,6 +30,8 @@ class SparseSource(ArraySource):
         Rows a chunk; None chooses by the number of stored values.
     """
 
+    queued = 0  # one at a time: what is summed up for the units may be far larger than a sparse chunk
+
     def __init__(
         self,
         X: Any,
@@ -44,6 +46,6 @@ class SparseSource(ArraySource):
 
     def _tensor(self, rows: Any) -> Tensor:
         row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-        places = (torch.from_numpy(index.astype(np.int64)) for index in (row, rows.indices))
-        x = sparse_rows(*places, torch.from_numpy(rows.data.copy()), rows.shape).to(self.device)
+        column = torch.from_numpy(rows.indices.astype(np.int64))
+        x = sparse_rows(torch.from_numpy(row), column, torch.from_numpy(rows.data.copy()), rows.shape).to(self.device)
         return x if self._prepare is None else self._prepare(x)
