@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import sklearn
 import torch
+import torch.utils.dlpack
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -44,15 +46,15 @@ class Namespace:
         """Whether these are plain NumPy arrays."""
         return self.library is np
 
-    def array(self, values: np.ndarray[Any, Any] | Tensor) -> Any:
+    def array(self, values: NDArray[Any] | Tensor) -> NDArray[Any]:
         """Values of the same type as an array of this library on this device."""
         if isinstance(values, Tensor):
             values = values.cpu().numpy()
         if self.is_numpy:
             return values
-        if self.library is torch:
-            return torch.from_numpy(np.array(values)).to(self.device)
-        return self.library.asarray(np.array(values), device=self.device)
+        # a method's result is typed as NumPy's, which it is for most users
+        result: NDArray[Any] = self.library.asarray(np.array(values), device=self.device)
+        return result
 
     def hold(self, learned: dict[str, Any]) -> dict[str, Any]:
         """Fitted attributes with their arrays in this library."""
@@ -75,7 +77,7 @@ def as_tensor(values: Any) -> Tensor:
         return values
     if isinstance(values, np.ndarray):
         return torch.from_numpy(np.array(values))  # a copy, because it may be read-only
-    tensor: Tensor = torch.from_dlpack(values)
+    tensor: Tensor = torch.utils.dlpack.from_dlpack(values)
     return tensor
 
 

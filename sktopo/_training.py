@@ -118,9 +118,8 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     mass = counts[:, None] if observed is None else observed
     means = as_tensor(estimator.unit_sums_).to(codebook) / torch.where(mass > 0, mass, 1)
     statistics = UnitStatistics(counts, frame.to_frame(means) * mass, torch.zeros_like(counts), observed)
-    state = State(
-        frame.to_frame(codebook), fitted.sigma, statistics, lattice, tuple(as_tensor(estimator.loss_curve_).tolist())
-    )
+    losses = tuple(as_tensor(estimator.loss_curve_).tolist())
+    state = State(frame.to_frame(codebook), fitted.sigma, statistics, lattice, losses)
     return problem, state._replace(passes=estimator.n_iter_)
 
 

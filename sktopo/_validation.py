@@ -127,7 +127,8 @@ def check_samples(
 ) -> tuple[Any, NDArray[np.float64] | None]:
     """Samples in float32 or float64 and of the right width, and their weights as float64.
 
-    Samples are an array, a CSR matrix with its places in order, or under Array API dispatch a tensor. Raises ValueError or TypeError that names what is wrong, and where.
+    Samples are an array, a CSR matrix with its places in order, or under Array API dispatch a tensor. Raises
+    ValueError or TypeError that names what is wrong, and where.
     """
     if isinstance(X, np.ma.MaskedArray):
         raise ValueError("X is a masked array, whose mask would be lost; pass X.filled(np.nan), or another value.")
@@ -150,12 +151,8 @@ def check_samples(
     if library is not np:
         X = as_tensor(X)
     if X.min() != X.min():  # only NaN differs from itself
-        check_gaps(
-            np.asarray(X.cpu()) if isinstance(X, torch.Tensor) else X,
-            weight,
-            getattr(estimator, "feature_names_in_", None),
-            columns_too=reset,
-        )
+        values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
+        check_gaps(values, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
     return X, weight
 
 
