@@ -5,6 +5,7 @@ same object and give the same answer.
 """
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,9 +21,18 @@ from sktopo._device import block_rows, resolve_device, wide_dtype
 from sktopo._masked_search import unit_observed
 from sktopo._namespaces import as_tensor, check_same_namespace
 from sktopo._search import Search
-from sktopo._sources import ArraySource, Source, SparseSource, TensorSource
+from sktopo._sources import (
+    ArraySource,
+    DaskRows,
+    DaskSource,
+    Source,
+    SparseSource,
+    TensorSource,
+    ask_lazily,
+    dask_dtype,
+)
 from sktopo._sparse import unit_rows
-from sktopo._validation import check_samples
+from sktopo._validation import check_dask_features, check_partition, check_samples
 from sktopo.distances import normalized
 from sktopo.lattices import LATTICES, Lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
@@ -72,6 +82,10 @@ def open_source(
     prepare: Callable[[Tensor], Tensor] | None = None
     if estimator.normalize:
         prepare = partial(_unit_rows, p_norm=float(estimator.p_norm))
+    if isinstance(X, DaskRows):
+        return DaskSource(
+            X, partial(_open_partition, device=estimator.device, dtype=X.dtype, prepare=prepare, rows=rows)
+        )
     if isinstance(X, Tensor):
         return TensorSource(X, sample_weight, _device(estimator, X), prepare, rows)
     dtype = torch.float32 if X.dtype == np.float32 else torch.float64
@@ -87,6 +101,29 @@ def open_query(
     check_same_namespace(estimator, X, method)
     checked, weight = check_samples(estimator, X, sample_weight, reset=False)
     return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.dtype.itemsize))
+
+
+def answer_lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> Any:
+    """What a method says of a dask collection, as a dask array: chunk by chunk, when it is computed."""
+    check_is_fitted(estimator)
+    check_dask_features(estimator, X, reset=False)
+    if dtype is None:
+        dtype = np.float32 if dask_dtype(X) == torch.float32 else np.float64
+    # a copy: the answer belongs to the map as it is now
+    return ask_lazily(copy(estimator), X, method, columns, dtype)
+
+
+def _open_partition(
+    block: Any,
+    weight: Any,
+    device: str | torch.device | None,
+    dtype: torch.dtype,
+    prepare: Callable[[Tensor], Tensor] | None,
+    rows: int | None,
+) -> Source:
+    """A partition of a dask collection as a source of its own, checked, on the worker that holds it."""
+    X, weight = check_partition(block, weight, np.float32 if dtype == torch.float32 else np.float64)
+    return ArraySource(X, weight, resolve_device(device, dtype), prepare, rows)
 
 
 def _device(estimator: Any, values: Tensor) -> torch.device:

@@ -85,6 +85,7 @@ class Frame:
     """
 
     def __init__(self, extent: DataRange) -> None:
+        self.unknown = extent.low > extent.high  # features of which no row has a value
         self.extent = extent = extent.settled()
         if extent.from_zero:
             self._half_centre = torch.zeros_like(extent.low)

@@ -14,6 +14,8 @@ import torch.utils.dlpack
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sktopo._sources import is_dask
+
 
 @dataclass(frozen=True)
 class Namespace:
@@ -33,7 +35,7 @@ class Namespace:
     @classmethod
     def of(cls, X: Any) -> "Namespace":
         """Where results for X belong; NumPy unless dispatch is on and X is an array of another library."""
-        if not dispatches() or isinstance(X, np.ndarray | np.generic):
+        if not dispatches() or isinstance(X, np.ndarray | np.generic) or is_dask(X):
             return cls()
         if isinstance(X, Tensor):
             return cls(torch, X.device)

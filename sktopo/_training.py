@@ -13,12 +13,12 @@ from torch import Tensor
 from sktopo._fitted import FittedMap
 from sktopo._frame import DataRange, Frame
 from sktopo._namespaces import as_tensor
-from sktopo._sources import Source
+from sktopo._sources import DaskSource, Source
 from sktopo._statistics import UnitStatistics
-from sktopo._validation import check_initial_codebook, make_generator
+from sktopo._validation import check_initial_codebook, check_known, make_generator
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES, Lattice
-from sktopo.metrics import weighted_mean, weighted_sum
+from sktopo.metrics import distances_to_bmu, mean_over_samples, weighted_mean, weighted_sum
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import annealing
 from sktopo.solvers import Problem, Settings, Solver, State, StreamSolver, choose_solver, continue_stream
@@ -63,7 +63,10 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
 
 def label(estimator: Any, source: Source) -> dict[str, Any]:
     """One last search: `labels_` is what `predict` says, and `quantization_error_` belongs to it."""
-    search = FittedMap.of(estimator).search(source.dtype)
+    fitted = FittedMap.of(estimator)
+    if isinstance(source, DaskSource):  # labels would be as long as the data: `predict` gives them, lazily
+        return {"quantization_error_": mean_over_samples(distances_to_bmu(fitted, source.dtype), source)}
+    search = fitted.search(source.dtype)
 
     def nearest(x: Tensor, weight: Tensor) -> tuple[Tensor, tuple[float, float]]:
         bmu = search.bmu(x)
@@ -76,6 +79,8 @@ def label(estimator: Any, source: Source) -> dict[str, Any]:
 def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.Generator) -> tuple[Problem, Tensor]:
     """What is to be learned, and the first codebook."""
     moments = kind.survey(rows, generator)
+    if moments.source is rows:
+        check_known(moments.frame.unknown, moments.total_weight)
     frame, lattice = moments.frame, _lattice(estimator, rows.total_weight, moments)
     problem = Problem(
         lattice,

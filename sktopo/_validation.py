@@ -17,7 +17,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
 from sktopo._device import chunk_rows
-from sktopo._namespaces import Namespace, as_tensor, dispatches
+from sktopo._namespaces import Namespace, as_tensor, dispatches, is_dask
+from sktopo._sources import DaskRows
 from sktopo.lattices import LATTICES
 from sktopo.neighborhoods import NEIGHBORHOODS
 
@@ -53,8 +54,11 @@ except ImportError:  # scikit-learn 1.6 to 1.8
 __all__ = [
     "PARAMETER_CONSTRAINTS",
     "CallbackSupportMixin",
+    "check_dask_features",
     "check_gaps",
     "check_initial_codebook",
+    "check_known",
+    "check_partition",
     "check_samples",
     "check_supported",
     "fit_context",
@@ -130,6 +134,8 @@ def check_samples(
     Samples are an array, a CSR matrix with its places in order, or under Array API dispatch a tensor. Raises
     ValueError or TypeError that names what is wrong, and where.
     """
+    if is_dask(X):
+        return _checked_dask(estimator, X, sample_weight, reset=reset), None
     if isinstance(X, np.ma.MaskedArray):
         raise ValueError("X is a masked array, whose mask would be lost; pass X.filled(np.nan), or another value.")
     if isinstance(X, torch.Tensor):
@@ -154,6 +160,46 @@ def check_samples(
         values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
         check_gaps(values, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
     return X, weight
+
+
+def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool) -> DaskRows:
+    """A dask collection of the right width and with the right names; its values are checked where they are."""
+    if estimator.device not in (None, "cpu", torch.device("cpu")):
+        raise ValueError(f"device={estimator.device!r}: dask input is computed on the CPUs of its workers; use None.")
+    rows = DaskRows.of(X, sample_weight)
+    if not rows.n_features or not sum(rows.lengths):
+        raise ValueError(f"X has {sum(rows.lengths)} sample(s) and {rows.n_features} feature(s); at least 1 is needed.")
+    check_dask_features(estimator, X, reset=reset)
+    return rows
+
+
+def check_dask_features(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Raise ValueError for a dask collection of another width, or with other names, than fit's; computes nothing."""
+    features = X._meta if hasattr(X, "columns") else np.empty((1, X.shape[1]))
+    validate_data(estimator, features, reset=reset, skip_check_array=True)
+
+
+def check_partition(
+    block: Any, weight: NDArray[np.float64] | None, dtype: Any
+) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    """A partition of a dask collection as an array, and its weights; rows in errors are counted from its start."""
+    with sklearn.config_context(array_api_dispatch=False), _naming_the_place(block):
+        X = check_array(block, dtype=dtype, ensure_all_finite="allow-nan")
+    if np.isnan(X.min()):
+        check_gaps(X, None, columns_too=False)
+    if weight is not None:
+        weight = check_array(weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
+        _check_weight_values(weight)
+    return X, weight
+
+
+def check_known(unknown: torch.Tensor, total_weight: float) -> None:
+    """Raise ValueError for data of which only a pass over all partitions can tell that it teaches nothing."""
+    if not total_weight > 0:
+        raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
+    if bool(unknown.any()):
+        column = int(torch.nonzero(unknown)[0])
+        raise ValueError(f"Every value in column {column} of X is missing (NaN); drop the column.")
 
 
 def check_gaps(X: NDArray[Any], weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool) -> None:
@@ -224,9 +270,7 @@ def _checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
         sample_weight = as_tensor(sample_weight).cpu().numpy()
     with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
         weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)
-    if (weight < 0).any():
-        row = int(np.flatnonzero(weight < 0)[0])
-        raise ValueError(f"sample_weight must not be negative, got {weight[row]!r} in row {row}; 0 leaves it out.")
+    _check_weight_values(weight)
     if not (weight > 0).any():
         raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
     with np.errstate(over="ignore"):
@@ -234,6 +278,13 @@ def _checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     if not math.isfinite(total):
         raise ValueError("sample_weight sums to infinity; divide it by its maximum.")
     return weight
+
+
+def _check_weight_values(weight: NDArray[np.float64]) -> None:
+    """Raise ValueError for a weight below zero, and name its row."""
+    if (weight < 0).any():
+        row = int(np.flatnonzero(weight < 0)[0])
+        raise ValueError(f"sample_weight must not be negative, got {weight[row]!r} in row {row}; 0 leaves it out.")
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sktopo import maps
 from sktopo._device import chunk_rows
-from sktopo._fitted import FittedMap, open_query, open_source
-from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
+from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
+from sktopo._namespaces import Namespace, as_tensor, check_same_namespace, is_dask
 from sktopo._outputs import OUTPUTS
 from sktopo._sources import ArraySource, TensorSource
 from sktopo._training import Training, continue_training, label
@@ -209,6 +209,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         watch = CallbackRun(self, X, y, lambda state: namespace.hold(training.learned(state)))
         state = training.solver.run(training.codebook, watch)
         self._publish(namespace.hold(training.learned(state)))
+        if is_dask(X):  # labels would be as long as the data: `predict` gives them, lazily
+            vars(self).pop("labels_", None)
         self._publish(namespace.hold(label(self, all_rows)))
         watch.end(state)
         return self
@@ -253,6 +255,10 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         True
         """
         check_supported(self)
+        if is_dask(X):
+            raise ValueError(
+                "partial_fit takes one chunk at a time: call it with X.partitions[i].compute(), or use fit."
+            )
         namespace, first = Namespace.of(X), not hasattr(self, "codebook_")
         if not first:
             check_same_namespace(self, X, "partial_fit")
@@ -287,6 +293,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ValueError
             If X is not usable; the message names the cause.
         """
+        if is_dask(X):
+            return answer_lazily(self, X, "transform", self._n_features_out)
         fitted, source = open_query(self, X, columns=self._n_features_out, method="transform")
         return Namespace.of(X).array(source.map_rows(OUTPUTS[self.output].transform(fitted, source.dtype)))
 
@@ -310,6 +318,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ValueError
             If X is not usable; the message names the cause.
         """
+        if is_dask(X):
+            return answer_lazily(self, X, "predict", dtype=np.int64)
         fitted, source = open_query(self, X, method="predict")
         return Namespace.of(X).array(source.map_rows(fitted.search(source.dtype).bmu))
 
@@ -330,7 +340,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ndarray of int64 of shape (n_samples,)
             `labels_`.
         """
-        labels: NDArray[np.int64] = self.fit(X, y, sample_weight).labels_
+        self.fit(X, y, sample_weight)
+        labels: NDArray[np.int64] = self.predict(X) if is_dask(X) else self.labels_
         return labels
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -407,6 +418,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ndarray of shape (n_samples,)
             Not above 0.
         """
+        if is_dask(X):
+            return answer_lazily(self, X, "score_samples", dtype=np.float64)
         fitted, source = open_query(self, X, method="score_samples")
         return Namespace.of(X).array(-source.map_rows(distances_to_bmu(fitted, source.dtype)))
 

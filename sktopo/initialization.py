@@ -74,14 +74,16 @@ class Moments:
     @cached_property
     def variance(self) -> Tensor:
         """Weighted variance of each feature, in the frame: (n_features,)."""
+        mean = self.mean
         if not self.frame.extent.from_zero:
-            return self._averaged(lambda x: (x - self.mean).square_())
+            return self._averaged(lambda x: (x - mean).square_())
         squares = self._averaged(lambda x: with_values(x, x.values().square()))
-        return (squares - self.mean.square()).clamp_(min=0)
+        return (squares - mean.square()).clamp_(min=0)
 
     @cached_property
     def plane(self) -> PrincipalPlane:
         """The two leading principal components of all rows."""
+        assert len(self.mean)  # known before it travels with a step to other machines
         narrow = self.source.n_features <= self._largest_covariance
         axes, variances = self._from_covariance() if narrow else self._by_power_iteration()
         variances = variances.clamp(min=0)

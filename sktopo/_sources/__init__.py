@@ -2,7 +2,18 @@
 
 from sktopo._sources._array import ArraySource
 from sktopo._sources._base import Source, Subset
+from sktopo._sources._dask import DaskRows, DaskSource, ask_lazily, dask_dtype
 from sktopo._sources._sparse import SparseSource
 from sktopo._sources._torch import TensorSource
 
-__all__ = ["ArraySource", "Source", "SparseSource", "Subset", "TensorSource"]
+__all__ = [
+    "ArraySource",
+    "DaskRows",
+    "DaskSource",
+    "Source",
+    "SparseSource",
+    "Subset",
+    "TensorSource",
+    "ask_lazily",
+    "dask_dtype",
+]

@@ -83,6 +83,10 @@ class Source(ABC):
         Rows come from strata of equal weight, one from each: equally weighted rows are drawn once before any is drawn
         twice, and the order in which they lie does not matter.
         """
+        return Subset(self, self.drawn_positions(n, generator))
+
+    def drawn_positions(self, n: int, generator: torch.Generator) -> Tensor:
+        """Positions of the rows that `draw` draws, in their order."""
         positions = []
         for start in range(0, n, self.n_rows):
             m = min(self.n_rows, n - start)
@@ -90,7 +94,7 @@ class Source(ABC):
                 torch.arange(m, dtype=torch.float64) + torch.rand(m, generator=generator, dtype=torch.float64)
             ) / m
             positions.append(self.place(shares)[torch.randperm(m, generator=generator)])
-        return Subset(self, torch.cat(positions))
+        return torch.cat(positions)
 
     def shuffled(self, generator: torch.Generator) -> "Subset":
         """All rows once in random order, with their weights."""
