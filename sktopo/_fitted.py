@@ -83,9 +83,7 @@ def open_source(
     if estimator.normalize:
         prepare = partial(_unit_rows, p_norm=float(estimator.p_norm))
     if isinstance(X, DaskRows):
-        return DaskSource(
-            X, partial(_open_partition, device=estimator.device, dtype=X.dtype, prepare=prepare, rows=rows)
-        )
+        return DaskSource(X, PartitionOpener(X.dtype, prepare, rows))
     if isinstance(X, Tensor):
         return TensorSource(X, sample_weight, _device(estimator, X), prepare, rows)
     dtype = torch.float32 if X.dtype == np.float32 else torch.float64
@@ -103,27 +101,29 @@ def open_query(
     return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.dtype.itemsize))
 
 
-def answer_lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> Any:
+def answer_lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> NDArray[Any]:
     """What a method says of a dask collection, as a dask array: chunk by chunk, when it is computed."""
     check_is_fitted(estimator)
     check_dask_features(estimator, X, reset=False)
     if dtype is None:
         dtype = np.float32 if dask_dtype(X) == torch.float32 else np.float64
     # a copy: the answer belongs to the map as it is now
-    return ask_lazily(copy(estimator), X, method, columns, dtype)
+    answer: NDArray[Any] = ask_lazily(copy(estimator), X, method, columns, dtype)
+    return answer
 
 
-def _open_partition(
-    block: Any,
-    weight: Any,
-    device: str | torch.device | None,
-    dtype: torch.dtype,
-    prepare: Callable[[Tensor], Tensor] | None,
-    rows: int | None,
-) -> Source:
-    """A partition of a dask collection as a source of its own, checked, on the worker that holds it."""
-    X, weight = check_partition(block, weight, np.float32 if dtype == torch.float32 else np.float64)
-    return ArraySource(X, weight, resolve_device(device, dtype), prepare, rows)
+@dataclass(frozen=True)
+class PartitionOpener:
+    """Makes a partition of a dask collection a source of its own, checked, on the worker that holds it."""
+
+    dtype: torch.dtype
+    prepare: Callable[[Tensor], Tensor] | None
+    rows: int | None
+
+    def __call__(self, block: Any, weight: Any) -> Source:
+        """The source of a partition and its weights."""
+        X, weight = check_partition(block, weight, np.float32 if self.dtype == torch.float32 else np.float64)
+        return ArraySource(X, weight, torch.device("cpu"), self.prepare, self.rows)
 
 
 def _device(estimator: Any, values: Tensor) -> torch.device:

@@ -17,8 +17,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
 from sktopo._device import chunk_rows
-from sktopo._namespaces import Namespace, as_tensor, dispatches, is_dask
-from sktopo._sources import DaskRows
+from sktopo._namespaces import Namespace, as_tensor, dispatches
+from sktopo._sources import DaskRows, is_dask
 from sktopo.lattices import LATTICES
 from sktopo.neighborhoods import NEIGHBORHOODS
 

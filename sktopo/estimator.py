@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sktopo import maps
 from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
-from sktopo._namespaces import Namespace, as_tensor, check_same_namespace, is_dask
+from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._outputs import OUTPUTS
-from sktopo._sources import ArraySource, TensorSource
+from sktopo._sources import ArraySource, TensorSource, is_dask
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
     PARAMETER_CONSTRAINTS,
@@ -209,8 +209,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         watch = CallbackRun(self, X, y, lambda state: namespace.hold(training.learned(state)))
         state = training.solver.run(training.codebook, watch)
         self._publish(namespace.hold(training.learned(state)))
-        if is_dask(X):  # labels would be as long as the data: `predict` gives them, lazily
-            vars(self).pop("labels_", None)
+        if is_dask(X) and hasattr(self, "labels_"):
+            del self.labels_  # of an earlier fit; those of this one would be as long as the data
         self._publish(namespace.hold(label(self, all_rows)))
         watch.end(state)
         return self

@@ -2,7 +2,7 @@
 
 from sktopo._sources._array import ArraySource
 from sktopo._sources._base import Source, Subset
-from sktopo._sources._dask import DaskRows, DaskSource, ask_lazily, dask_dtype
+from sktopo._sources._dask import DaskRows, DaskSource, ask_lazily, dask_dtype, is_dask
 from sktopo._sources._sparse import SparseSource
 from sktopo._sources._torch import TensorSource
 
@@ -16,4 +16,5 @@ __all__ = [
     "TensorSource",
     "ask_lazily",
     "dask_dtype",
+    "is_dask",
 ]

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from sktopo._namespaces import is_dask
 from sktopo._sources._base import Result, Source, Subset, Sum
 from sktopo._sources._torch import TensorSource
 
@@ -23,6 +22,11 @@ from sktopo._sources._torch import TensorSource
 FOLD = 8
 
 Opener = Callable[[Any, Any], Source]
+
+
+def is_dask(X: Any) -> bool:
+    """Whether X is a dask collection; dask is not imported to find out."""
+    return type(X).__module__.partition(".")[0] == "dask"
 
 
 @dataclass(frozen=True)
@@ -237,9 +241,9 @@ def _take(positions: Tensor, opener: Opener, block: Any, weight: Any) -> Tensor:
 
 
 def _weights(_: None, opener: Opener, block: Any, weight: Any) -> Tensor:
-    return (
-        opener(block, weight).weights(torch.arange(len(block))) if len(block) else torch.empty(0, dtype=torch.float64)
-    )
+    if not len(block):
+        return torch.empty(0, dtype=torch.float64)
+    return opener(block, weight).weights(torch.arange(len(block)))
 
 
 def _chunks(_: None, opener: Opener, block: Any, weight: Any) -> list[tuple[Tensor, Tensor]]:
