@@ -1,8 +1,18 @@
 """Topographic maps (self-organizing maps) for scikit-learn and PyTorch."""
 
 from sktopo import metrics, nn
+from sktopo._building_blocks import chunk_statistics, update_codebook
+from sktopo._statistics import UnitStatistics
 from sktopo.estimator import TopographicMap
 
-__all__ = ["TopographicMap", "__version__", "metrics", "nn"]
+__all__ = [
+    "TopographicMap",
+    "UnitStatistics",
+    "__version__",
+    "chunk_statistics",
+    "metrics",
+    "nn",
+    "update_codebook",
+]
 
 __version__ = "0.1.0"

@@ -41,6 +41,13 @@ class UnitStatistics:
         Weighted sums of squared Euclidean norms.
     observed : Tensor of shape (n_units, n_features), optional
         Sums of the weights of the values that were not missing; None where no value was.
+
+    Examples
+    --------
+    >>> import sktopo
+    >>> statistics = sktopo.chunk_statistics([[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0]])
+    >>> (statistics + statistics).sums
+    tensor([[ 8., 12.]], dtype=torch.float64)
     """
 
     counts: Tensor

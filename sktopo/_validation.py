@@ -19,8 +19,8 @@ from sklearn.utils.validation import _check_sample_weight, check_array, validate
 from sktopo._device import chunk_rows
 from sktopo._namespaces import Namespace, as_tensor, dispatches
 from sktopo._sources import DaskRows, is_dask
-from sktopo.lattices import LATTICES
-from sktopo.neighborhoods import NEIGHBORHOODS
+from sktopo.lattices import LATTICES, Lattice
+from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -56,9 +56,11 @@ __all__ = [
     "CallbackSupportMixin",
     "check_dask_features",
     "check_gaps",
+    "check_geometry",
     "check_initial_codebook",
     "check_known",
     "check_partition",
+    "check_rows",
     "check_samples",
     "check_supported",
     "fit_context",
@@ -229,6 +231,32 @@ def _canonical(X: Any) -> Any:
         X = X.copy()
         X.sum_duplicates()
     return X
+
+
+def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np.float64] | None]:
+    """Rows for which there is no estimator, as an array or a CSR matrix, and their weights."""
+    sparse = scipy.sparse.issparse(X)
+    with sklearn.config_context(array_api_dispatch=False), _naming_the_place(X):
+        X = check_array(X, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite=sparse or "allow-nan")
+    weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
+    if sparse:
+        return _canonical(X), weight
+    if np.isnan(X.min()):
+        check_gaps(X, weight, columns_too=False)
+    return X, weight
+
+
+def check_geometry(
+    height: int, width: int, *, sigma: float, lattice: str, periodic: bool, neighborhood: str
+) -> tuple[Lattice, Neighborhood]:
+    """A lattice and a neighborhood by their names, or a ValueError that says which there are."""
+    if lattice not in LATTICES:
+        raise ValueError(f"lattice must be one of {sorted(LATTICES)}, got {lattice!r}.")
+    if neighborhood not in NEIGHBORHOODS:
+        raise ValueError(f"neighborhood must be one of {sorted(NEIGHBORHOODS)}, got {neighborhood!r}.")
+    if not sigma > 0:
+        raise ValueError(f"sigma must be above 0, got {sigma!r}.")
+    return LATTICES[lattice](height, width, periodic), NEIGHBORHOODS[neighborhood]
 
 
 def check_initial_codebook(init: ArrayLike, n_units: int, n_features: int) -> NDArray[np.float64]:

@@ -16,6 +16,9 @@ import sktopo.nn
 # What users are told of gets an example; the names of methods say what they return.
 EXAMPLES = {
     "sktopo.TopographicMap",
+    "sktopo.UnitStatistics",
+    "sktopo.chunk_statistics",
+    "sktopo.update_codebook",
     "sktopo.nn.TopographicLayer",
     "sktopo.metrics.quantization_error",
     "sktopo.metrics.topographic_error",
