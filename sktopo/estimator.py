@@ -81,7 +81,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     learning_rate : float, default=0.01
         Not used by the batch solver.
     device : {"auto", "cpu", "cuda", "mps"} or torch.device, optional
-        Where the computation runs; None is the CPU, "auto" the accelerator if there is one.
+        Where the computation runs; None is where X is (for NumPy the CPU), "auto" the accelerator if there is one.
     random_state : int, RandomState instance or None, default=None
         Randomness of ``init="random"``. None draws fresh entropy and leaves NumPy's and torch's generators alone.
 
@@ -92,7 +92,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     unit_coordinates_ : ndarray of shape (n_units, 2)
         Lattice coordinates ``(row, column)``; neighboring units are at distance 1.
     labels_ : ndarray of int64 of shape (n_samples,)
-        BMU of each training sample.
+        BMU of each training sample. Not set for dask input: use `predict`.
     height_, width_ : int
         Sides of the map.
     sigma_ : float
@@ -183,8 +183,10 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Samples; float32 and float64 are kept, other numbers become float64.
+        X : array-like, sparse matrix or dask collection of shape (n_samples, n_features)
+            Samples; float32 and float64 are kept, other numbers become float64. NaN means missing. Sparse rows are
+            never made dense as a whole, memory maps never read as a whole, and dask partitions stay on their workers.
+            Under Array API dispatch fitted arrays follow X, its library and its device.
         y : object, default=None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
@@ -225,7 +227,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Samples. Chunks should be mixed: what only the last chunks hold weighs most, as in any incremental fit.
         y : object, default=None
             Ignored.

@@ -15,6 +15,7 @@ from oracles import (
 from sklearn.base import clone
 
 from sktopo import TopographicMap
+from sktopo._masked_search import MaskedSearch, unit_observed
 from sktopo._search import Search
 from sktopo.metrics import quantization_error, topographic_error
 
@@ -39,8 +40,6 @@ def test_the_search_equals_the_loops(shape, p_norm, normalize, rng):
     n, d, k = shape
     X, W = with_gaps(rng.normal(size=(n, d)), 0.4, rng), rng.normal(size=(k, d))
     if normalize:
-        from sktopo._masked_search import unit_observed
-
         X, W = unit_observed(torch.from_numpy(X), p_norm).numpy(), unit_norm(W, p_norm)
     x = torch.from_numpy(X)
     search = Search(torch.from_numpy(W), p_norm, torch.float64, normalize=normalize)
@@ -52,6 +51,15 @@ def test_the_search_equals_the_loops(shape, p_norm, normalize, rng):
     np.testing.assert_allclose(search.distances(x).numpy(), expected, rtol=1e-9, atol=1e-12)
     unit = torch.from_numpy(order[:, -1].copy())
     np.testing.assert_allclose(search.distance(x, unit), expected[np.arange(n), order[:, -1]], rtol=1e-9, atol=1e-12)
+
+
+def test_what_the_observed_features_add_is_compared_too(gappy, rng):
+    """The local error of a unit, over the observed features: ``sum_k g_jk d_ik``."""
+    W, G = rng.normal(size=(12, 5)), neighborhood_matrix("gaussian", lattice_distances(4, 3, False, False), 1.0)
+    G /= G.sum(axis=1, keepdims=True)
+    smoothed, squares = (torch.from_numpy(G @ values) for values in (W, W**2))
+    found = MaskedSearch(smoothed, 2.0, False, squares - smoothed.square()).bmu(torch.from_numpy(gappy))
+    np.testing.assert_array_equal(found, (masked_distances(gappy, W, 2) ** 2 @ G.T).argmin(axis=1))
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e300])

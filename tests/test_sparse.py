@@ -74,6 +74,19 @@ def test_integer_weights_equal_repeated_rows_to_the_bit(rng):
     np.testing.assert_array_equal(clone(som).fit(X, sample_weight=weight).codebook_, repeated.codebook_)
 
 
+def test_a_bias_of_the_units_is_compared_too(rng):
+    from sktopo._sparse_search import SparseSearch
+
+    X, W, bias = (
+        rng.normal(size=(80, 5)) * (rng.uniform(size=(80, 5)) < 0.4),
+        rng.normal(size=(7, 5)),
+        rng.uniform(size=7),
+    )
+    W, dense = torch.from_numpy(W), Search(torch.from_numpy(W), 2.0, torch.float64)
+    found = SparseSearch(W, 2.0, torch.from_numpy(bias)).bmu(chunk(X), dense)
+    np.testing.assert_array_equal(found, (distances(X, W.numpy(), 2) ** 2 + bias).argmin(axis=1))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_stored_values_are_finite_numbers(value):
     X = scipy.sparse.csr_array(np.eye(6))
@@ -101,7 +114,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, pure)
 
 @pytest.mark.parametrize("solver", ["batch", "stream"])
 def test_wide_rows_are_never_made_dense(solver):
-    """6 000 x 20 000 would be 960 MB; docs/how-to/sparse.md has 200 000 rows."""
+    """6 000 x 20 000 would be 960 MB; docs/how-to/sparse-data.md has 200 000 rows."""
     command = [sys.executable, "-c", WIDE, "6000", "20000", "20", solver]
     peak, pure = map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert peak < 900  # MB, with 350 of them for the imports
