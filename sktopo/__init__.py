@@ -1,9 +1,21 @@
 """Topographic maps (self-organizing maps) for scikit-learn and PyTorch."""
 
 from sktopo import metrics, nn, plotting
+from sktopo._building_blocks import chunk_statistics, update_codebook
+from sktopo._statistics import UnitStatistics
 from sktopo.checkpoint import Checkpoint
 from sktopo.estimator import TopographicMap
 
-__all__ = ["Checkpoint", "TopographicMap", "__version__", "metrics", "nn", "plotting"]
+__all__ = [
+    "Checkpoint",
+    "TopographicMap",
+    "UnitStatistics",
+    "__version__",
+    "chunk_statistics",
+    "metrics",
+    "nn",
+    "plotting",
+    "update_codebook",
+]
 
 __version__ = "0.1.0"

@@ -5,11 +5,13 @@ same object and give the same answer.
 """
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
@@ -17,10 +19,22 @@ from torch import Tensor
 
 from sktopo._assignment import WINNERS, Averaging, Winner
 from sktopo._device import block_rows, resolve_device, wide_dtype
+from sktopo._masked_search import unit_observed
+from sktopo._namespaces import as_tensor, check_same_namespace
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
-from sktopo._sources import ArraySource, Source
-from sktopo._validation import check_samples
+from sktopo._sources import (
+    ArraySource,
+    DaskRows,
+    DaskSource,
+    Source,
+    SparseSource,
+    TensorSource,
+    ask_lazily,
+    dask_dtype,
+)
+from sktopo._sparse import unit_rows
+from sktopo._validation import check_dask_features, check_partition, check_samples
 from sktopo.distances import normalized
 from sktopo.lattices import LATTICES, Lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
@@ -35,6 +49,7 @@ class FittedMap:
     neighborhood: Neighborhood
     sigma: float
     p_norm: float
+    normalize: bool = False
     winner: Winner = WINNERS["nearest"]
     temperature: float = 0.0
 
@@ -44,21 +59,22 @@ class FittedMap:
         if not hasattr(estimator, "to_layer"):
             raise TypeError(f"A TopographicMap, or a Pipeline that ends in one, is needed; got {estimator!r}.")
         check_is_fitted(estimator)
-        codebook = torch.from_numpy(np.array(estimator.codebook_))
-        device = resolve_device(estimator.device, codebook.dtype)
+        codebook = as_tensor(estimator.codebook_).clone()
+        device = _device(estimator, codebook)
         return cls(
             codebook.to(device),
             LATTICES[estimator.lattice](estimator.height_, estimator.width_, estimator.periodic),
             NEIGHBORHOODS[estimator.neighborhood],
             estimator.sigma_,
             float(estimator.p_norm),
+            bool(estimator.normalize),
             WINNERS[estimator.winner],
             float(estimator.temperature),
         )
 
     def search(self, dtype: torch.dtype) -> Search:
         """A search of the codebook for samples of a type."""
-        return Search(self.codebook, self.p_norm, dtype)
+        return Search(self.codebook, self.p_norm, dtype, normalize=self.normalize)
 
     def averaging(self) -> Averaging:
         """Products with the neighborhood at the map's sigma."""
@@ -68,7 +84,8 @@ class FittedMap:
     def winner_search(self, dtype: torch.dtype) -> Search:
         """A search for the unit that takes a sample in training."""
         self.winner.check_temperature(self.temperature)
-        return Search(self.codebook, self.p_norm, dtype, make_scores=self.winner.scores(self.averaging().average))
+        scores = self.winner.scores(self.averaging().average)
+        return Search(self.codebook, self.p_norm, dtype, make_scores=scores, normalize=self.normalize)
 
     def wide_search(self) -> Search:
         """A search that computes in the widest type."""
@@ -76,20 +93,63 @@ class FittedMap:
 
 
 def open_source(
-    estimator: Any, X: NDArray[Any], sample_weight: NDArray[np.float64] | None = None, rows: int | None = None
+    estimator: Any, X: Any, sample_weight: NDArray[np.float64] | None = None, rows: int | None = None
 ) -> Source:
     """Checked samples as chunks on the estimator's device, normalized if it normalizes."""
-    dtype = torch.float32 if X.dtype == np.float32 else torch.float64
     prepare: Callable[[Tensor], Tensor] | None = None
     if estimator.normalize:
-        prepare = partial(normalized, p_norm=float(estimator.p_norm))
-    return ArraySource(X, sample_weight, resolve_device(estimator.device, dtype), prepare, rows)
+        prepare = partial(_unit_rows, p_norm=float(estimator.p_norm))
+    if isinstance(X, DaskRows):
+        return DaskSource(X, PartitionOpener(X.dtype, prepare, rows))
+    if isinstance(X, Tensor):
+        return TensorSource(X, sample_weight, _device(estimator, X), prepare, rows)
+    dtype = torch.float32 if X.dtype == np.float32 else torch.float64
+    kind = SparseSource if scipy.sparse.issparse(X) else ArraySource
+    return kind(X, sample_weight, resolve_device(estimator.device, dtype), prepare, rows)
 
 
 def open_query(
-    estimator: Any, X: Any, sample_weight: ArrayLike | None = None, columns: int = 1
+    estimator: Any, X: Any, sample_weight: ArrayLike | None = None, columns: int = 1, method: str = "score"
 ) -> tuple[FittedMap, Source]:
     """A fitted map and new samples, checked, in chunks whose answers of so many columns are small too."""
     fitted = FittedMap.of(estimator)
+    check_same_namespace(estimator, X, method)
     checked, weight = check_samples(estimator, X, sample_weight, reset=False)
-    return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.itemsize))
+    return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.dtype.itemsize))
+
+
+def answer_lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> NDArray[Any]:
+    """What a method says of a dask collection, as a dask array: chunk by chunk, when it is computed."""
+    check_is_fitted(estimator)
+    check_dask_features(estimator, X, reset=False)
+    if dtype is None:
+        dtype = np.float32 if dask_dtype(X) == torch.float32 else np.float64
+    # a copy: the answer belongs to the map as it is now
+    answer: NDArray[Any] = ask_lazily(copy(estimator), X, method, columns, dtype)
+    return answer
+
+
+@dataclass(frozen=True)
+class PartitionOpener:
+    """Makes a partition of a dask collection a source of its own, checked, on the worker that holds it."""
+
+    dtype: torch.dtype
+    prepare: Callable[[Tensor], Tensor] | None
+    rows: int | None
+
+    def __call__(self, block: Any, weight: Any) -> Source:
+        """The source of a partition and its weights."""
+        X, weight = check_partition(block, weight, np.float32 if self.dtype == torch.float32 else np.float64)
+        return ArraySource(X, weight, torch.device("cpu"), self.prepare, self.rows)
+
+
+def _device(estimator: Any, values: Tensor) -> torch.device:
+    """Where the computation runs: where the values are, unless the user says otherwise."""
+    return values.device if estimator.device is None else resolve_device(estimator.device, values.dtype)
+
+
+def _unit_rows(x: Tensor, p_norm: float) -> Tensor:
+    """A chunk of rows of unit norm, whatever it is like."""
+    if x.is_sparse:
+        return unit_rows(x, p_norm)
+    return unit_observed(x, p_norm) if bool(torch.isnan(x).any()) else normalized(x, p_norm)

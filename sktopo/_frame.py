@@ -4,13 +4,13 @@ Data of any size and offset become numbers of moderate size, by steps that are e
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from sktopo._device import wide_dtype
 from sktopo._sources import Source
+from sktopo._sparse import extremes, with_values
 
 
 @dataclass(frozen=True)
@@ -22,26 +22,57 @@ class DataRange:
     total_weight: float
     largest_weight: float
     whole_weights: bool
+    missing: bool = False  # whether there are missing values (NaN)
+    from_zero: bool = False  # whether rows are sparse, so that the frame must leave zero at zero
 
     @classmethod
     def of(cls, source: Source) -> "DataRange":
         """Read a source once."""
-        low = torch.full((source.n_features,), math.inf, dtype=wide_dtype(source.device), device=source.device)
-        high, total, largest, whole = -low, 0.0, 0.0, True
-        for x, weight in source.chunks():
-            counted = x if bool((weight > 0).all()) else x[weight > 0]
-            if len(counted):
-                low = torch.minimum(low, counted.amin(dim=0).to(low))
-                high = torch.maximum(high, counted.amax(dim=0).to(high))
-            total += float(weight.sum())
-            largest = max(largest, float(weight.max()))
-            whole = whole and bool((weight == weight.round()).all())
-        return cls(low, high, total, largest, whole)
+        return source.reduce(cls.of_chunk)
+
+    @classmethod
+    def of_chunk(cls, x: Tensor, weight: Tensor) -> "DataRange":
+        """The range of some rows (n, n_features) and weights (n,)."""
+        counts = weight > 0
+        everyone = bool(counts.all())
+        missing = not x.is_sparse and bool(torch.isnan(x.amin(dim=0)).any())
+        counted = x if everyone else x.index_select(0, torch.nonzero(counts)[:, 0])
+        if x.is_sparse:
+            low, high = extremes(counted if everyone else counted.coalesce())
+        elif not len(counted):
+            low = x.new_full((x.shape[1],), math.inf)
+            high = -low
+        elif missing:
+            gaps = torch.isnan(counted)
+            low, high = (counted.masked_fill(gaps, end) for end in (math.inf, -math.inf))
+            low, high = low.amin(dim=0), high.amax(dim=0)
+        else:
+            low, high = counted.amin(dim=0), counted.amax(dim=0)
+        whole = bool((weight == weight.round()).all())
+        low, high = low.to(weight.dtype), high.to(weight.dtype)
+        return cls(low, high, float(weight.sum()), float(weight.max()), whole, missing, x.is_sparse)
+
+    def __add__(self, other: "DataRange") -> "DataRange":
+        """The range of both sets of rows."""
+        return DataRange(
+            torch.minimum(self.low, other.low),
+            torch.maximum(self.high, other.high),
+            self.total_weight + other.total_weight,
+            max(self.largest_weight, other.largest_weight),
+            self.whole_weights and other.whole_weights,
+            self.missing or other.missing,
+            self.from_zero or other.from_zero,
+        )
 
     def including(self, points: Tensor) -> "DataRange":
         """The same for a range that holds some more points, of shape (n, n_features)."""
         low, high = torch.minimum(self.low, points.amin(dim=0)), torch.maximum(self.high, points.amax(dim=0))
-        return DataRange(low, high, self.total_weight, self.largest_weight, self.whole_weights)
+        return replace(self, low=low, high=high)
+
+    def settled(self) -> "DataRange":
+        """The same, with features that no row has (yet) at zero."""
+        unknown = self.low > self.high
+        return replace(self, low=self.low.masked_fill(unknown, 0), high=self.high.masked_fill(unknown, 0))
 
 
 class Frame:
@@ -54,9 +85,14 @@ class Frame:
     """
 
     def __init__(self, extent: DataRange) -> None:
-        self.extent = extent
-        self._half_centre = extent.low / 4 + extent.high / 4
-        half_range = extent.high / 2 - extent.low / 2
+        self.unknown = extent.low > extent.high  # features of which no row has a value
+        self.extent = extent = extent.settled()
+        if extent.from_zero:
+            self._half_centre = torch.zeros_like(extent.low)
+            half_range = torch.maximum(extent.high, -extent.low)
+        else:
+            self._half_centre = extent.low / 4 + extent.high / 4
+            half_range = extent.high / 2 - extent.low / 2
         varies = half_range > 0
         exponents = torch.frexp(half_range).exponent.clamp(-1000, 1023)
         unit = torch.ldexp(torch.ones_like(half_range), exponents)  # a feature lies within [-1, 1] times this
@@ -87,6 +123,8 @@ class Frame:
         return torch.minimum(torch.maximum(codebook, low), high)
 
     def samples(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        """Samples in the frame, in the widest type."""
+        """Samples in the frame, in the widest type; sparse ones stay sparse."""
+        if x.is_sparse:
+            return with_values(x, x.values().to(self.scale.dtype) / self.scale)
         # halves, because the difference of two huge values of opposite sign must stay finite
         return torch.add(-self._half_centre, x, alpha=0.5, out=out).mul_(2 / self.scale)

@@ -6,6 +6,7 @@ squared distances over the lattice.
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +28,8 @@ class LocalEuclideanScores(Scores):
     average : callable
         ``G @ values``.
     """
+
+    compares_distances: ClassVar[bool] = False
 
     def __init__(self, centred: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
         super().__init__(centred, p_norm)
@@ -60,6 +63,8 @@ class LocalMinkowskiScores(Scores):
     average : callable
         ``G @ values``.
     """
+
+    compares_distances: ClassVar[bool] = False
 
     def __init__(self, centred: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
         super().__init__(centred.to(wide_dtype(centred.device)), p_norm)

@@ -9,13 +9,17 @@ on the rows beside it: blocks have shapes for which matrix products are reproduc
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, chunk_rows, rounded_rows, wide_dtype
+from sktopo._masked_search import MaskedSearch
+from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
-from sktopo.distances import LARGEST_DIRECT_POWER, minkowski, operand, paired_distance, scores
+from sktopo.distances import LARGEST_DIRECT_POWER, first_minimum, minkowski, operand, paired_distance, scores
 
 # A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
 FEWEST_UNITS = 16
@@ -38,6 +42,8 @@ class Search:
         A point amid the prototypes; their median without one.
     make_scores : callable, optional
         What is compared, from the centred prototypes and the order; distances without one.
+    normalize : bool, default=False
+        Whether samples arrive scaled to unit norm: where values are missing (NaN), prototypes are scaled alike.
     """
 
     def __init__(
@@ -47,9 +53,12 @@ class Search:
         dtype: torch.dtype,
         centre: Tensor | None = None,
         make_scores: "Callable[[Tensor, float], Scores] | None" = None,
+        *,
+        normalize: bool = False,
     ) -> None:
         self.codebook = codebook
         self.p_norm = p_norm
+        self.normalize = normalize
         self.n_units = codebook.shape[0]
         self._wide = wide_dtype(codebook.device)
         # halves, because the difference of two huge values of opposite sign must stay finite
@@ -74,29 +83,50 @@ class Search:
 
     def bmu(self, x: Tensor) -> Tensor:
         """Best matching units of a chunk: int64 (n,), ties to the lowest unit."""
+        if x.is_sparse:
+            return self._sparse.bmu(x, self)
+        ends = _ends(x)
+        if math.isnan(ends[0]):
+            return _split(x, self.bmu, self._masked.bmu)
         found = torch.empty(len(x), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(self._centred(x)[0], len(x)):
-            _argmin(block, found, rows)
+        for rows, block in self._blocks(self._centred(x, ends)[0], len(x)):
+            first_minimum(block, found[rows])
         return found
 
     def two_best(self, x: Tensor) -> Tensor:
         """Best and second-best units of a chunk: int64 (n, 2)."""
+        if x.is_sparse:
+            return self._sparse.two_best(x, self)
+        ends = _ends(x)
+        if math.isnan(ends[0]):
+            return _split(x, self.two_best, self._masked.two_best)
         found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(self._centred(x)[0], len(x)):
-            _argmin(block, found[0], rows)
-            block.scatter_(1, found[0, rows, None], math.inf)
-            _argmin(block, found[1], rows)
+        for rows, block in self._blocks(self._centred(x, ends)[0], len(x)):
+            first = first_minimum(block, found[0, rows])
+            block.scatter_(1, first[:, None], math.inf)
+            first_minimum(block, found[1, rows])
         return found.T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
         """Exact distance of each sample to its unit, in the widest type: (n,)."""
-        return paired_distance(x, self.codebook.index_select(0, unit), self.p_norm, self._wide)
+        if x.is_sparse:
+            return self._sparse.distance(x, unit, self)
+        result = paired_distance(x, self.codebook.index_select(0, unit), self.p_norm, self._wide)
+        gaps = torch.isnan(result)
+        if bool(gaps.any()):
+            result[gaps] = self._masked.distance(x[gaps], unit[gaps])
+        return result
 
     def distances(self, x: Tensor) -> Tensor:
         """Distance of each sample to every unit: (n, n_units)."""
+        if x.is_sparse:
+            return self._sparse.distances(x, self)
+        ends = _ends(x)
+        if math.isnan(ends[0]):
+            return _split(x, self.distances, self._masked.distances)
         result = self._half_centre.new_empty((len(x), self.n_units))
         step = chunk_rows(x.shape[1])
-        centred, exponent = self._centred(x)
+        centred, exponent = self._centred(x, ends)
         for rows, block in self._blocks(centred, len(x)):
             samples = centred[rows, :-1]
             distance = self._scores.to_distance(block, samples)
@@ -107,6 +137,18 @@ class Search:
                 pairs = slice(first, first + step)
                 result[row[pairs], unit[pairs]] = self.distance(x[row[pairs]], unit[pairs]).to(result)
         return result
+
+    @cached_property
+    def _sparse(self) -> SparseSearch:
+        """The same search for sparse rows."""
+        self._scores.check_distances("sparse rows", "X.toarray()")
+        return SparseSearch(self.codebook, self.p_norm)
+
+    @cached_property
+    def _masked(self) -> MaskedSearch:
+        """The same search for rows in which values are missing."""
+        self._scores.check_distances("missing values", "complete rows")
+        return MaskedSearch(self.codebook, self.p_norm, self.normalize)
 
     def _blocks(self, centred: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
         """Consecutive blocks of the first `n` centred rows, and their scores, each valid until the next."""
@@ -122,7 +164,7 @@ class Search:
             yield slice(start, stop), block
             start = stop
 
-    def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _centred(self, x: Tensor, ends: tuple[float, float]) -> tuple[Tensor, Tensor]:
         """Half the centred samples times 2^-exponent with a last feature of 1, and the exponents (n, 1).
 
         Rows are added up to a reproducible number; what stands in them does not matter. Rows so far outside that
@@ -133,8 +175,7 @@ class Search:
         centred = scratch("samples", rounded_rows(n) if n else 0, width + 1, self._half_centre)
         centred[:, width] = 1
         inside = centred[:n, :width]
-        low, high = map(float, x.aminmax()) if n else (0.0, 0.0)
-        if max(-low, high) <= self._ordinary:
+        if max(-ends[0], ends[1]) <= self._ordinary:
             # scaling by a power of two commutes with rounding: the same difference, in one pass
             torch.add(self._minus_centre, x, alpha=self._scale, out=inside)
             return centred, self._common_exponent.expand(n, 1)
@@ -148,11 +189,19 @@ class Search:
 class Scores(ABC):
     """What a search compares, and how large a sample may be, for a centred codebook."""
 
+    # whether the least score is the least distance
+    compares_distances: ClassVar[bool] = True
+
     def __init__(self, centred: Tensor, p_norm: float) -> None:
         self.codebook = centred
         self.p_norm = p_norm
         digits = int(-math.log2(torch.finfo(centred.dtype).eps))
         self.largest_exponent = digits + 16  # beyond it the codebook is below the sample's last digit
+
+    def check_distances(self, kind: str, remedy: str) -> None:
+        """Raise ValueError where what is compared is known for complete dense rows only."""
+        if not self.compares_distances:
+            raise ValueError(f"winner='local' does not take {kind} yet: use winner='nearest', or {remedy}.")
 
     @abstractmethod
     def fill(self, block: Tensor, samples: Tensor) -> None:
@@ -217,6 +266,23 @@ def plain_scores(centred: Tensor, p_norm: float) -> Scores:
     return (EuclideanScores if p_norm == 2 else MinkowskiScores)(centred, p_norm)
 
 
+def _ends(x: Tensor) -> tuple[float, float]:
+    """Least and greatest value of a chunk; NaN if a value is missing."""
+    low, high = map(float, x.aminmax()) if len(x) else (0.0, 0.0)
+    return low, high
+
+
+def _split(x: Tensor, complete: Callable[[Tensor], Tensor], incomplete: Callable[[Tensor], Tensor]) -> Tensor:
+    """Answers for rows without and with missing values: a complete row's does not depend on the others."""
+    gaps = torch.isnan(x).any(dim=1)
+    answers = incomplete(x[gaps])
+    result = answers.new_empty((len(x), *answers.shape[1:]))
+    result[gaps] = answers
+    if not bool(gaps.all()):
+        result[~gaps] = complete(x[~gaps]).to(result.dtype)
+    return result
+
+
 def _sqnorm(x: Tensor) -> Tensor:
     return x.square().sum(dim=1, keepdim=True)
 
@@ -237,11 +303,3 @@ def _largest_ordinary(dtype: torch.dtype, centre: float, exponent: int) -> float
     """Up to this absolute value a sample minus the centre stays within 2^exponent, and nothing on the way overflows."""
     largest = torch.finfo(dtype).max
     return min(largest / 4, math.ldexp(1.0, min(1022, exponent)) - 2 * centre) if centre < largest / 4 else -1.0
-
-
-def _argmin(block: Tensor, out: Tensor, rows: slice) -> None:
-    """Position of the least score of each row, the first one on ties, into some rows of `out`."""
-    if block.device.type == "cpu":
-        block.numpy().argmin(axis=1, out=out.numpy()[rows])  # SIMD over the product's own memory
-    else:
-        torch.argmin(block, dim=1, out=out[rows])

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sktopo._device import LARGEST_CHUNK
 from sktopo._frame import DataRange, Frame
+from sktopo._sparse import row_sums
 from sktopo._threads import scratch
 
 LIMB_BITS = 26
@@ -38,11 +39,26 @@ class UnitStatistics:
         Weighted sums of samples.
     squares : Tensor of shape (n_units,)
         Weighted sums of squared Euclidean norms.
+    observed : Tensor of shape (n_units, n_features), optional
+        Sums of the weights of the values that were not missing; None where no value was.
+
+    Examples
+    --------
+    >>> import sktopo
+    >>> statistics = sktopo.chunk_statistics([[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0]])
+    >>> (statistics + statistics).sums
+    tensor([[ 8., 12.]], dtype=torch.float64)
     """
 
     counts: Tensor
     sums: Tensor
     squares: Tensor
+    observed: Tensor | None = None
+
+    @property
+    def mass(self) -> Tensor:
+        """What sums are divided by: (n_units, n_features), or (n_units, 1) where nothing is missing."""
+        return self.counts[:, None] if self.observed is None else self.observed
 
     @classmethod
     def none(cls, n_units: int, like: Tensor) -> "UnitStatistics":
@@ -52,31 +68,62 @@ class UnitStatistics:
     @classmethod
     def of(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
         """Statistics, in a frame, of samples (n, n_features) that went to units (n,)."""
+        if x.is_sparse:
+            return cls._of_sparse(frame, x, weight, unit, n_units)
         n, width = x.shape
         values = scratch("values", n, width + 2, frame.scale)
         samples = frame.samples(x, out=values[:, :width])
         values[:, width] = 1
         torch.linalg.vector_norm(samples, dim=1, out=values[:, width + 1]).square_()
+        if bool(torch.isnan(values[:, width + 1]).any()):
+            return cls._of_incomplete(samples, weight, unit, n_units)
         if bool((weight != 1).any()):
             values.mul_(weight[:, None])
         table = values.new_zeros(n_units, width + 2).index_add_(0, unit, values)
         return cls(table[:, width], table[:, :width], table[:, width + 1])
 
+    @classmethod
+    def _of_sparse(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
+        samples = frame.samples(x)
+        (row, column), values = samples.indices(), samples.values()
+        sums = values.new_zeros(n_units * x.shape[1])
+        sums.index_add_(0, unit[row] * x.shape[1] + column, values * weight[row])
+        of_rows = torch.stack([weight, weight * row_sums(x, values.square())], dim=1)
+        counts, squares = values.new_zeros(n_units, 2).index_add_(0, unit, of_rows).T
+        return cls(counts, sums.view(n_units, -1), squares)
+
+    @classmethod
+    def _of_incomplete(cls, samples: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
+        """Statistics of samples, in the frame, of which some values are missing."""
+        values = weight[:, None] * _filled(samples)
+        table = values.new_zeros(n_units, values.shape[1]).index_add_(0, unit, values)
+        sums, observed = table[:, :-2].chunk(2, dim=1)
+        return cls(table[:, -2], sums, table[:, -1], observed)
+
     def __add__(self, other: "UnitStatistics") -> "UnitStatistics":
         """Statistics of both sets of samples together."""
-        return UnitStatistics(self.counts + other.counts, self.sums + other.sums, self.squares + other.squares)
+        observed = None
+        if self.observed is not None or other.observed is not None:
+            observed = self.mass + other.mass
+        return UnitStatistics(
+            self.counts + other.counts, self.sums + other.sums, self.squares + other.squares, observed
+        )
 
     def scaled(self, factor: float) -> "UnitStatistics":
         """Statistics of the same samples with their weights times a factor."""
-        return UnitStatistics(self.counts * factor, self.sums * factor, self.squares * factor)
+        observed = None if self.observed is None else self.observed * factor
+        return UnitStatistics(self.counts * factor, self.sums * factor, self.squares * factor, observed)
 
     def moved(self, units: Tensor, shares: Tensor, n_units: int) -> "UnitStatistics":
         """Statistics on another lattice, where unit j's samples are shared among `units[j]` by `shares[j]`."""
-        table = torch.cat([self.sums, self.counts[:, None], self.squares[:, None]], dim=1)
+        mass = [] if self.observed is None else [self.observed]
+        table = torch.cat([self.sums, *mass, self.counts[:, None], self.squares[:, None]], dim=1)
         moved = table.new_zeros(n_units, table.shape[1])
         for unit, share in zip(units.T, shares.T, strict=True):
             moved.index_add_(0, unit, table * share[:, None])
-        return UnitStatistics(moved[:, -2], moved[:, :-2], moved[:, -1])
+        width = self.sums.shape[1]
+        observed = moved[:, width:-2] if mass else None
+        return UnitStatistics(moved[:, -2], moved[:, :width], moved[:, -1], observed)
 
 
 class Grid(Frame):
@@ -100,34 +147,77 @@ class Grid(Frame):
         self._weight_unit = 1.0 if self._integer_weights else 2.0 ** math.frexp(extent.total_weight * 1.000001)[1]
 
     def limbs(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Weighted samples, their weights and squares as integers: (2, n, n_features + 2), in the widest type."""
-        on_grid = self._on_grid(x)
-        squares = (on_grid * self._square_unit).square_().sum(dim=1, keepdim=True)
-        values = torch.cat([on_grid, torch.ones_like(squares), squares], dim=1)
-        weight = (weight / self._weight_unit)[:, None]
-        if self._integer_weights:
-            return _limbs(values, LIMB_BITS).mul_(weight)
-        return _limbs(values.mul_(weight), 2 * LIMB_BITS)
+        """Weighted samples as integers: (2, n, columns), in the widest type.
 
-    def totals(self, limbs: Tensor, unit: Tensor, n_units: int) -> Tensor:
-        """Integer sums of one chunk: int64 (2, n_units, n_features + 2). Totals of chunks add."""
+        The columns are the features, which of them are there if values are missing, ones and the squares.
+        """
+        on_grid = self._on_grid(x)
+        if self.extent.missing:
+            values = _filled(on_grid)
+            on_grid = values[:, : x.shape[1]]
+        squares = (on_grid * self._square_unit).square_().sum(dim=1, keepdim=True)
+        if self.extent.missing:
+            values[:, -1:] = squares
+        else:
+            values = torch.cat([on_grid, torch.ones_like(squares), squares], dim=1)
+        return self._weighted_limbs(values, (weight / self._weight_unit)[:, None])
+
+    def totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
+        """Integer sums of one chunk: int64 (2, n_units, columns). Totals of chunks add."""
+        if x.is_sparse:
+            return self._sparse_totals(x, weight, unit, n_units)
+        return self.added(self.limbs(x, weight), unit, n_units)
+
+    def added(self, limbs: Tensor, unit: Tensor, n_units: int) -> Tensor:
+        """Integer sums of one chunk from its limbs: int64 (2, n_units, columns)."""
         dtype = limbs.dtype if self._in_floats else torch.int64
         sums = torch.zeros((2, n_units, limbs.shape[2]), dtype=dtype, device=limbs.device)
         for limb, into in zip(limbs, sums, strict=True):
             into.scatter_add_(0, unit[:, None].expand_as(limb), limb.to(dtype))  # exact: integers below 2^53
         return sums.to(torch.int64)
 
+    def _sparse_totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
+        """The same, stored value by stored value: zero is zero on the grid of sparse rows."""
+        width = x.shape[1] + 2
+        (row, column), weight = x.indices(), weight / self._weight_unit
+        on_grid = (x.values().to(self.scale.dtype) * 0.5).mul_(self._to_grid[column])
+        squares = row_sums(x, (on_grid * self._square_unit[column]).square_())
+        first = unit * width
+        places = torch.cat([first[row] + column, first + x.shape[1], first + x.shape[1] + 1])
+        values = torch.cat([on_grid, torch.ones_like(squares), squares])
+        limbs = self._weighted_limbs(values, torch.cat([weight[row], weight, weight]))
+        sums = torch.zeros((2, n_units * width), dtype=torch.int64, device=values.device)
+        for limb, into in zip(limbs, sums, strict=True):  # few values, large tables: integers need no second table
+            into.scatter_add_(0, places, limb.to(torch.int64))
+        return sums.view(2, n_units, width)
+
+    def _weighted_limbs(self, values: Tensor, weight: Tensor) -> Tensor:
+        """Integers that stand for values times weights."""
+        if self._integer_weights:
+            return _limbs(values, LIMB_BITS).mul_(weight)
+        return _limbs(values.mul_(weight), 2 * LIMB_BITS)
+
     def statistics(self, totals: Tensor) -> UnitStatistics:
         """Statistics in the frame from integer sums, rounded once."""
         high_bits = LIMB_BITS if self._integer_weights else 2 * LIMB_BITS
         high, low = totals.to(self.scale.dtype)
         values = (high * 2.0**-high_bits + low * 2.0 ** -(high_bits + LIMB_BITS)) * self._weight_unit
-        n_features = values.shape[1] - 2
-        return UnitStatistics(values[:, -2], values[:, :-2] * self._relative_unit, values[:, -1] * n_features)
+        n_features = len(self._relative_unit)
+        observed = values[:, n_features:-2] if self.extent.missing else None
+        sums = values[:, :n_features] * self._relative_unit
+        return UnitStatistics(values[:, -2], sums, values[:, -1] * n_features, observed)
 
     def _on_grid(self, x: Tensor) -> Tensor:
         """Samples with each feature in [-1, 1], in the widest type (a copy)."""
         return torch.add(-self._half_centre, x, alpha=0.5).mul_(self._to_grid)
+
+
+def _filled(samples: Tensor) -> Tensor:
+    """Samples with zeros for missing values, which values are there, ones, and squared norms: (n, 2 n_features + 2)."""
+    gaps = torch.isnan(samples)
+    filled = samples.masked_fill(gaps, 0)
+    squares = filled.square().sum(dim=1, keepdim=True)
+    return torch.cat([filled, (~gaps).to(filled), torch.ones_like(squares), squares], dim=1)
 
 
 def _limbs(values: Tensor, bits: int) -> Tensor:
@@ -143,18 +233,20 @@ def _limbs(values: Tensor, bits: int) -> Tensor:
 def update_codebook(statistics: UnitStatistics, smooth: Callable[[Tensor], Tensor], previous: Tensor) -> Tensor:
     """Kohonen's batch update ``(H S) / (H n)``, the kernel regression of samples on lattice positions.
 
-    Everything is in one frame. A unit whose neighborhood holds no mass keeps its
-    previous prototype (Mulier & Cherkassky, Neural Computation 7, 1995).
+    Everything is in one frame. Where values are missing, each feature has masses of its own. A unit whose
+    neighborhood holds no mass keeps its previous prototype (Mulier & Cherkassky, Neural Computation 7, 1995).
     """
-    gathered = smooth(torch.cat([statistics.sums, statistics.counts[:, None]], dim=1))
-    mass = gathered[:, -1:]
-    updated = gathered[:, :-1] / torch.where(mass > 0, mass, 1.0)
+    width = statistics.sums.shape[1]
+    gathered = smooth(torch.cat([statistics.sums, statistics.mass], dim=1))
+    mass = gathered[:, width:]
+    updated = gathered[:, :width] / torch.where(mass > 0, mass, 1.0)
     return torch.where(mass > NEGLIGIBLE_MASS * statistics.counts.mean(), updated, previous)
 
 
 def distortion_sum(statistics: UnitStatistics, smooth: Callable[[Tensor], Tensor], codebook: Tensor) -> float:
     """``sum_i sum_k h_{c_i k} |x_i - w_k|^2`` from the statistics alone, all in one frame."""
-    gathered = smooth(torch.cat([statistics.sums, statistics.counts[:, None], statistics.squares[:, None]], dim=1))
-    sums, counts, squares = gathered[:, :-2], gathered[:, -2], gathered[:, -1]
-    energies = squares - 2 * (codebook * sums).sum(dim=1) + counts * codebook.square().sum(dim=1)
+    width = statistics.sums.shape[1]
+    gathered = smooth(torch.cat([statistics.sums, statistics.mass, statistics.squares[:, None]], dim=1))
+    sums, mass, squares = gathered[:, :width], gathered[:, width:-1], gathered[:, -1]
+    energies = squares - 2 * (codebook * sums).sum(dim=1) + (mass * codebook.square()).sum(dim=1)
     return max(0.0, float(energies.sum()))

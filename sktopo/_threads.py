@@ -42,7 +42,9 @@ def scratch(use: str, rows: int, columns: int, like: Tensor) -> Tensor:
     return space[:size].view(rows, columns)
 
 
-def map_chunks(function: Callable[[Chunk], Result], chunks: Iterable[Chunk]) -> Iterator[Result]:
+def map_chunks(
+    function: Callable[[Chunk], Result], chunks: Iterable[Chunk], queued: int = QUEUED_PER_WORKER
+) -> Iterator[Result]:
     """``function`` of every chunk, in order, on as many workers as torch would use threads for the caller."""
     workers = _n_workers()
     if workers == 1:
@@ -55,7 +57,7 @@ def map_chunks(function: Callable[[Chunk], Result], chunks: Iterable[Chunk]) -> 
             if abandoned is not None and abandoned.is_set():
                 raise KeyboardInterrupt
             waiting.append(executor.submit(function, chunk))
-            if len(waiting) > QUEUED_PER_WORKER * workers:
+            if len(waiting) > queued * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

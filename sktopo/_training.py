@@ -14,13 +14,14 @@ from sktopo._assignment import WINNERS, Winner
 from sktopo._fitted import FittedMap
 from sktopo._frame import DataRange, Frame
 from sktopo._journal import Journal, fingerprint_of
-from sktopo._sources import Source
+from sktopo._namespaces import as_tensor
+from sktopo._sources import DaskSource, Source
 from sktopo._statistics import UnitStatistics
-from sktopo._validation import callbacks_of, check_initial_codebook, make_generator
+from sktopo._validation import callbacks_of, check_initial_codebook, check_known, make_generator
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES, Lattice
-from sktopo.metrics import weighted_mean, weighted_sum
+from sktopo.metrics import distances_to_bmu, mean_over_samples, weighted_mean, weighted_sum
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import annealing
 from sktopo.solvers import Problem, Settings, Solver, State, StreamSolver, choose_solver, continue_stream
@@ -74,7 +75,7 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
     generator = make_generator(estimator.random_state)
     settings = Settings(batch_size=estimator.batch_size, generator=generator)
     if hasattr(estimator, "codebook_"):
-        seen, dtype = estimator.weight_seen_, estimator.codebook_.dtype
+        seen, dtype = estimator.weight_seen_, as_tensor(estimator.codebook_).cpu().numpy().dtype
         problem, state = _resumed(estimator, source)
     else:
         seen, dtype = 0.0, _dtype(source)
@@ -87,7 +88,10 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
 
 def label(estimator: Any, source: Source) -> dict[str, Any]:
     """One last search: `labels_` is what `predict` says, and `quantization_error_` belongs to it."""
-    search = FittedMap.of(estimator).search(source.dtype)
+    fitted = FittedMap.of(estimator)
+    if isinstance(source, DaskSource):  # labels would be as long as the data: `predict` gives them, lazily
+        return {"quantization_error_": mean_over_samples(distances_to_bmu(fitted, source.dtype), source)}
+    search = fitted.search(source.dtype)
 
     def nearest(x: Tensor, weight: Tensor) -> tuple[Tensor, tuple[float, float]]:
         bmu = search.bmu(x)
@@ -101,6 +105,8 @@ def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.
     """What is to be learned, and the first codebook."""
     rule = _rule(estimator)
     moments = kind.survey(rows, generator)
+    if moments.source is rows:
+        check_known(moments.frame.unknown, moments.total_weight)
     frame, lattice = moments.frame, _lattice(estimator, rows.total_weight, moments)
     problem = Problem(
         lattice,
@@ -148,11 +154,13 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     problem = Problem(
         lattice, fitted.neighborhood, fitted.p_norm, bool(estimator.normalize), schedule, frame, *_rule(estimator)
     )
-    counts = torch.from_numpy(np.array(estimator.unit_counts_)).to(codebook)
-    means = torch.from_numpy(np.array(estimator.unit_sums_)).to(codebook) / torch.where(counts > 0, counts, 1)[:, None]
-    sums = frame.to_frame(means) * counts[:, None]
-    statistics = UnitStatistics(counts, sums, torch.zeros_like(counts))
-    state = State(frame.to_frame(codebook), fitted.sigma, statistics, lattice, tuple(estimator.loss_curve_))
+    mass = as_tensor(estimator.unit_counts_).to(codebook)
+    observed, counts = (None, mass) if mass.ndim == 1 else (mass, mass.amax(dim=1))
+    mass = counts[:, None] if observed is None else observed
+    means = as_tensor(estimator.unit_sums_).to(codebook) / torch.where(mass > 0, mass, 1)
+    statistics = UnitStatistics(counts, frame.to_frame(means) * mass, torch.zeros_like(counts), observed)
+    losses = tuple(as_tensor(estimator.loss_curve_).tolist())
+    state = State(frame.to_frame(codebook), fitted.sigma, statistics, lattice, losses)
     return problem, state._replace(passes=estimator.n_iter_)
 
 
@@ -162,8 +170,8 @@ def _learned(problem: Problem, state: State, dtype: np.dtype[Any]) -> dict[str, 
     if state.lattice != lattice:
         units, shares = lattice.interpolate(state.lattice.coordinates())
         statistics = statistics.moved(units, shares, lattice.n_units)
-    counts = statistics.counts[:, None]
-    means = problem.frame.position(statistics.sums / torch.where(counts > 0, counts, 1))
+    mass = statistics.mass
+    means = problem.frame.position(statistics.sums / torch.where(mass > 0, mass, 1))
     return {
         "codebook_": problem.frame.from_frame(state.codebook).cpu().numpy().astype(dtype),
         "unit_coordinates_": lattice.coordinates().numpy(),
@@ -172,8 +180,8 @@ def _learned(problem: Problem, state: State, dtype: np.dtype[Any]) -> dict[str, 
         "sigma_": state.sigma,
         "loss_curve_": np.array(state.losses),
         "n_iter_": state.passes,
-        "unit_counts_": statistics.counts.cpu().numpy(),
-        "unit_sums_": (means * counts).cpu().numpy(),
+        "unit_counts_": (mass[:, 0] if statistics.observed is None else mass).cpu().numpy(),
+        "unit_sums_": (means * mass).cpu().numpy(),
     }
 
 

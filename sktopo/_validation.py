@@ -16,8 +16,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
-from sktopo.lattices import LATTICES
-from sktopo.neighborhoods import NEIGHBORHOODS
+from sktopo._device import chunk_rows
+from sktopo._namespaces import Namespace, as_tensor, dispatches
+from sktopo._sources import DaskRows, is_dask
+from sktopo.lattices import LATTICES, Lattice
+from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -52,7 +55,13 @@ __all__ = [
     "PARAMETER_CONSTRAINTS",
     "CallbackSupportMixin",
     "callbacks_of",
+    "check_dask_features",
+    "check_gaps",
+    "check_geometry",
     "check_initial_codebook",
+    "check_known",
+    "check_partition",
+    "check_rows",
     "check_samples",
     "check_supported",
     "fit_context",
@@ -137,22 +146,133 @@ def restored(estimator: Any, content: dict[str, Any]) -> Any:
 
 def check_samples(
     estimator: Any, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool
-) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """Samples as a finite float32 or float64 array of the right width, and their weights as float64.
+) -> tuple[Any, NDArray[np.float64] | None]:
+    """Samples in float32 or float64 and of the right width, and their weights as float64.
 
-    Raises ValueError or TypeError that names what is wrong, and where.
+    Samples are an array, a CSR matrix with its places in order, or under Array API dispatch a tensor. Raises
+    ValueError or TypeError that names what is wrong, and where.
     """
-    if scipy.sparse.issparse(X):
-        raise ValueError(
-            "Sparse X is not supported by this version of sktopo, only dense float32 or float64 data; use X.toarray()."
-        )
+    if is_dask(X):
+        return _checked_dask(estimator, X, sample_weight, reset=reset), None
     if isinstance(X, np.ma.MaskedArray):
-        raise ValueError("X is a masked array, whose mask would be lost; pass X.filled(value) instead.")
+        raise ValueError("X is a masked array, whose mask would be lost; pass X.filled(np.nan), or another value.")
     if isinstance(X, torch.Tensor):
-        X = _array_of(X)
+        _check_tensor(X)
+        X = X if dispatches() else X.numpy()
+    library = Namespace.of(X).library
     with _naming_the_place(X):
-        X = validate_data(estimator, X, dtype=[np.float64, np.float32], reset=reset)
-    return X, None if sample_weight is None else _checked_weight(sample_weight, X)
+        X = validate_data(
+            estimator,
+            X,
+            dtype=[library.float64, library.float32],
+            reset=reset,
+            accept_sparse="csr",
+            ensure_all_finite=scipy.sparse.issparse(X) or "allow-nan",  # what a sparse row does not store is zero
+        )
+    weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
+    if scipy.sparse.issparse(X):
+        return _canonical(X), weight
+    if library is not np:
+        X = as_tensor(X)
+    if X.min() != X.min():  # only NaN differs from itself
+        values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
+        check_gaps(values, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
+    return X, weight
+
+
+def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool) -> DaskRows:
+    """A dask collection of the right width and with the right names; its values are checked where they are."""
+    if estimator.device not in (None, "cpu", torch.device("cpu")):
+        raise ValueError(f"device={estimator.device!r}: dask input is computed on the CPUs of its workers; use None.")
+    rows = DaskRows.of(X, sample_weight)
+    if not rows.n_features or not sum(rows.lengths):
+        raise ValueError(f"X has {sum(rows.lengths)} sample(s) and {rows.n_features} feature(s); at least 1 is needed.")
+    check_dask_features(estimator, X, reset=reset)
+    return rows
+
+
+def check_dask_features(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Raise ValueError for a dask collection of another width, or with other names, than fit's; computes nothing."""
+    features = X._meta if hasattr(X, "columns") else np.empty((1, X.shape[1]))
+    validate_data(estimator, features, reset=reset, skip_check_array=True)
+
+
+def check_partition(
+    block: Any, weight: NDArray[np.float64] | None, dtype: Any
+) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    """A partition of a dask collection as an array, and its weights; rows in errors are counted from its start."""
+    with sklearn.config_context(array_api_dispatch=False), _naming_the_place(block):
+        X = check_array(block, dtype=dtype, ensure_all_finite="allow-nan")
+    if np.isnan(X.min()):
+        check_gaps(X, None, columns_too=False)
+    if weight is not None:
+        weight = check_array(weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
+        _check_weight_values(weight)
+    return X, weight
+
+
+def check_known(unknown: torch.Tensor, total_weight: float) -> None:
+    """Raise ValueError for data of which only a pass over all partitions can tell that it teaches nothing."""
+    if not total_weight > 0:
+        raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
+    if bool(unknown.any()):
+        column = int(torch.nonzero(unknown)[0])
+        raise ValueError(f"Every value in column {column} of X is missing (NaN); drop the column.")
+
+
+def check_gaps(X: NDArray[Any], weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool) -> None:
+    """Raise ValueError for a row, or a column, in which every value is missing; it is named."""
+    known = np.zeros(X.shape[1], dtype=bool)
+    rows = chunk_rows(X.shape[1])
+    for start in range(0, len(X), rows):
+        seen = ~np.isnan(X[start : start + rows])
+        empty = np.flatnonzero(~seen.any(axis=1))
+        if len(empty):
+            raise ValueError(
+                f"Every value in row {start + int(empty[0])} of X is missing (NaN): it belongs nowhere; drop the row."
+            )
+        known |= (seen if weight is None else seen[weight[start : start + rows] > 0]).any(axis=0)
+    if columns_too and not known.all():
+        position = int(np.flatnonzero(~known)[0])
+        column = position if names is None else repr(str(names[position]))
+        raise ValueError(
+            f"Every value in column {column} of X is missing (NaN), in the rows of positive weight: nothing can be "
+            "learned about it; drop the column."
+        )
+
+
+def _canonical(X: Any) -> Any:
+    """Compressed rows whose places are sorted and occur once; the user's matrix is not touched."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np.float64] | None]:
+    """Rows for which there is no estimator, as an array or a CSR matrix, and their weights."""
+    sparse = scipy.sparse.issparse(X)
+    with sklearn.config_context(array_api_dispatch=False), _naming_the_place(X):
+        X = check_array(X, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite=sparse or "allow-nan")
+    weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
+    if sparse:
+        return _canonical(X), weight
+    if np.isnan(X.min()):
+        check_gaps(X, weight, columns_too=False)
+    return X, weight
+
+
+def check_geometry(
+    height: int, width: int, *, sigma: float, lattice: str, periodic: bool, neighborhood: str
+) -> tuple[Lattice, Neighborhood]:
+    """A lattice and a neighborhood by their names, or a ValueError that says which there are."""
+    if lattice not in LATTICES:
+        raise ValueError(f"lattice must be one of {sorted(LATTICES)}, got {lattice!r}.")
+    if neighborhood not in NEIGHBORHOODS:
+        raise ValueError(f"neighborhood must be one of {sorted(NEIGHBORHOODS)}, got {neighborhood!r}.")
+    if not sigma > 0:
+        raise ValueError(f"sigma must be above 0, got {sigma!r}.")
+    return LATTICES[lattice](height, width, periodic), NEIGHBORHOODS[neighborhood]
 
 
 def check_initial_codebook(init: ArrayLike, n_units: int, n_features: int) -> NDArray[np.float64]:
@@ -177,23 +297,24 @@ def make_generator(random_state: Any) -> torch.Generator:
     return generator
 
 
-def _array_of(X: torch.Tensor) -> NDArray[Any]:
-    """The memory of a CPU tensor as an array, of the same type."""
+def _check_tensor(X: torch.Tensor) -> None:
+    """Raise ValueError for a tensor that cannot be taken, and say what to do."""
     if X.requires_grad:
         raise ValueError("X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach().")
-    if X.device.type != "cpu":
-        raise ValueError(f"X lives on {X.device}, which this version of sktopo does not take; use X.cpu().")
+    if X.device.type != "cpu" and not dispatches():
+        raise ValueError(
+            f"X lives on {X.device}: call sklearn.set_config(array_api_dispatch=True) to keep it there, or use X.cpu()."
+        )
     if X.dtype in (torch.bfloat16, torch.float16):
         raise ValueError(f"X is {X.dtype}; use X.float(), because only float32 and float64 are computed in.")
-    array: NDArray[Any] = X.numpy()
-    return array
 
 
-def _checked_weight(sample_weight: ArrayLike, X: NDArray[Any]) -> NDArray[np.float64]:
-    weight: NDArray[np.float64] = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    if (weight < 0).any():
-        row = int(np.flatnonzero(weight < 0)[0])
-        raise ValueError(f"sample_weight must not be negative, got {weight[row]!r} in row {row}; 0 leaves it out.")
+def _checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+    if isinstance(sample_weight, torch.Tensor) or not Namespace.of(sample_weight).is_numpy:
+        sample_weight = as_tensor(sample_weight).cpu().numpy()
+    with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
+        weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)
+    _check_weight_values(weight)
     if not (weight > 0).any():
         raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
     with np.errstate(over="ignore"):
@@ -201,6 +322,13 @@ def _checked_weight(sample_weight: ArrayLike, X: NDArray[Any]) -> NDArray[np.flo
     if not math.isfinite(total):
         raise ValueError("sample_weight sums to infinity; divide it by its maximum.")
     return weight
+
+
+def _check_weight_values(weight: NDArray[np.float64]) -> None:
+    """Raise ValueError for a weight below zero, and name its row."""
+    if (weight < 0).any():
+        row = int(np.flatnonzero(weight < 0)[0])
+        raise ValueError(f"sample_weight must not be negative, got {weight[row]!r} in row {row}; 0 leaves it out.")
 
 
 @contextmanager
@@ -216,18 +344,18 @@ def _naming_the_place(X: Any) -> Iterator[None]:
 
 
 def _first_bad_place(X: Any) -> str | None:
-    """Row and column of the first value that is no finite number, if that is what is wrong."""
+    """Row and column of the first value that is no number, or infinite, if that is what is wrong."""
     names = [repr(name) for name in getattr(X, "columns", [])]
-    values = np.asarray(X)
+    values = np.asarray(X) if Namespace.of(X).is_numpy else as_tensor(X).cpu().numpy()
     if values.ndim != 2 or values.dtype.kind == "c":
         return None
     for column in range(values.shape[1]):
         name = names[column] if names else str(column)
         for row, value in enumerate(values[:, column]):
             try:
-                finite = math.isfinite(float(value))
+                usable = not math.isinf(float(value))
             except (TypeError, ValueError):
-                finite = False
-            if not finite:
+                usable = False
+            if not usable:
                 return f"row {row}, column {name}"
     return None

@@ -154,6 +154,30 @@ def masked_sqdist(x: Tensor, mask: Tensor, codebook: Tensor, p_norm: float, *, n
     """
     if p_norm == 2:
         return _masked_euclidean(x, mask, codebook, normalize=normalize)
+    return masked_minkowski(x, mask, codebook, p_norm, normalize=normalize).square()
+
+
+def masked_minkowski(x: Tensor, mask: Tensor, codebook: Tensor, p_norm: float, *, normalize: bool = False) -> Tensor:
+    """Minkowski distance over the observed features, from the differences, one prototype after the other.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_features)
+        Samples; what stands at unobserved places does not matter.
+    mask : Tensor of bool of shape (n, n_features)
+        True where a feature was observed.
+    codebook : Tensor of shape (n_units, n_features)
+        Prototypes.
+    p_norm : float
+        Order of the norm, at least 1, or inf.
+    normalize : bool, default=False
+        Whether samples and prototypes are scaled to unit p-norm over the observed features.
+
+    Returns
+    -------
+    Tensor of shape (n, n_units)
+        Distances.
+    """
     observed = torch.where(mask, x, torch.zeros_like(x))
     columns = []
     for prototype in codebook:
@@ -162,7 +186,7 @@ def masked_sqdist(x: Tensor, mask: Tensor, codebook: Tensor, p_norm: float, *, n
             columns.append(norm(normalized(observed, p_norm) - normalized(visible, p_norm), p_norm))
         else:
             columns.append(norm(observed - visible, p_norm))
-    return torch.stack(columns, dim=1).square()
+    return torch.stack(columns, dim=1)
 
 
 def _masked_euclidean(x: Tensor, mask: Tensor, codebook: Tensor, *, normalize: bool) -> Tensor:
@@ -254,6 +278,27 @@ def _nonzero_peak(x: Tensor) -> Tensor:
     """Largest absolute value of each row, 1 for a zero row, without a gradient."""
     largest = x.detach().abs().amax(dim=1, keepdim=True)
     return torch.where(largest > 0, largest, torch.ones_like(largest))
+
+
+def first_minimum(block: Tensor, out: Tensor) -> Tensor:
+    """Position of the least score of each row, the first one on ties.
+
+    Parameters
+    ----------
+    block : Tensor of shape (n, n_units)
+        Scores.
+    out : Tensor of int64 of shape (n,)
+        Where to put the result.
+
+    Returns
+    -------
+    Tensor of int64 of shape (n,)
+        `out`.
+    """
+    if block.device.type == "cpu":
+        block.numpy().argmin(axis=1, out=out.numpy())  # SIMD over the product's own memory
+        return out
+    return torch.argmin(block, dim=1, out=out)
 
 
 def check_p_norm(p_norm: object, name: str = "p_norm") -> float:

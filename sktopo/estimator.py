@@ -11,9 +11,10 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sktopo import maps, persistence
 from sktopo._device import chunk_rows
-from sktopo._fitted import FittedMap, open_query, open_source
+from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
+from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._outputs import OUTPUTS
-from sktopo._sources import ArraySource
+from sktopo._sources import ArraySource, TensorSource, is_dask
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
     PARAMETER_CONSTRAINTS,
@@ -82,7 +83,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     learning_rate : float, default=0.01
         Not used by the batch solver.
     device : {"auto", "cpu", "cuda", "mps"} or torch.device, optional
-        Where the computation runs; None is the CPU, "auto" the accelerator if there is one.
+        Where the computation runs; None is where X is (for NumPy the CPU), "auto" the accelerator if there is one.
     random_state : int, RandomState instance or None, default=None
         Randomness of ``init="random"``. None draws fresh entropy and leaves NumPy's and torch's generators alone.
 
@@ -93,7 +94,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     unit_coordinates_ : ndarray of shape (n_units, 2)
         Lattice coordinates ``(row, column)``; neighboring units are at distance 1.
     labels_ : ndarray of int64 of shape (n_samples,)
-        BMU of each training sample.
+        BMU of each training sample. Not set for dask input: use `predict`.
     height_, width_ : int
         Sides of the map.
     sigma_ : float
@@ -184,8 +185,10 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Samples; float32 and float64 are kept, other numbers become float64.
+        X : array-like, sparse matrix or dask collection of shape (n_samples, n_features)
+            Samples; float32 and float64 are kept, other numbers become float64. NaN means missing. Sparse rows are
+            never made dense as a whole, memory maps never read as a whole, and dask partitions stay on their workers.
+            Under Array API dispatch fitted arrays follow X, its library and its device.
         y : object, default=None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
@@ -202,14 +205,17 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             If a parameter, X or the weights are not usable; the message names the cause.
         """
         check_supported(self)
+        namespace = Namespace.of(X)
         samples, weight = check_samples(self, X, sample_weight, reset=True)
         # where a run starts must not depend on its chunks: what is read first comes in chunks of the default size
         all_rows = open_source(self, samples, weight)
         training = Training.begin(self, all_rows, open_source(self, samples, weight, rows=self.batch_size))
-        watch = CallbackRun(self, X, y, training.learned, training.keep)
+        watch = CallbackRun(self, X, y, lambda state: namespace.hold(training.learned(state)), training.keep)
         state = training.solver.run(training.state, watch)
-        self._publish(training.learned(state))
-        self._publish(label(self, all_rows))
+        self._publish(namespace.hold(training.learned(state)))
+        if is_dask(X) and hasattr(self, "labels_"):
+            del self.labels_  # of an earlier fit; those of this one would be as long as the data
+        self._publish(namespace.hold(label(self, all_rows)))
         watch.end(state)
         training.close()
         return self
@@ -224,7 +230,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Samples. Chunks should be mixed: what only the last chunks hold weighs most, as in any incremental fit.
         y : object, default=None
             Ignored.
@@ -254,10 +260,17 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         True
         """
         check_supported(self)
-        samples, weight = check_samples(self, X, sample_weight, reset=not hasattr(self, "codebook_"))
+        if is_dask(X):
+            raise ValueError(
+                "partial_fit takes one chunk at a time: call it with X.partitions[i].compute(), or use fit."
+            )
+        namespace, first = Namespace.of(X), not hasattr(self, "codebook_")
+        if not first:
+            check_same_namespace(self, X, "partial_fit")
+        samples, weight = check_samples(self, X, sample_weight, reset=first)
         source = open_source(self, samples, weight)
-        self._publish(continue_training(self, source))
-        self._publish(label(self, source))
+        self._publish(namespace.hold(continue_training(self, source)))
+        self._publish(namespace.hold(label(self, source)))
         return self
 
     def _publish(self, learned: dict[str, Any]) -> None:
@@ -285,8 +298,10 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ValueError
             If X is not usable; the message names the cause.
         """
-        fitted, source = open_query(self, X, columns=self._n_features_out)
-        return source.map_rows(OUTPUTS[self.output].transform(fitted, source.dtype)).numpy()
+        if is_dask(X):
+            return answer_lazily(self, X, "transform", self._n_features_out)
+        fitted, source = open_query(self, X, columns=self._n_features_out, method="transform")
+        return Namespace.of(X).array(source.map_rows(OUTPUTS[self.output].transform(fitted, source.dtype)))
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """Best matching unit of each sample.
@@ -308,8 +323,10 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ValueError
             If X is not usable; the message names the cause.
         """
-        fitted, source = open_query(self, X)
-        return source.map_rows(fitted.search(source.dtype).bmu).numpy()
+        if is_dask(X):
+            return answer_lazily(self, X, "predict", dtype=np.int64)
+        fitted, source = open_query(self, X, method="predict")
+        return Namespace.of(X).array(source.map_rows(fitted.search(source.dtype).bmu))
 
     def fit_predict(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
         """Learn the map and return the best matching unit of each training sample.
@@ -328,7 +345,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ndarray of int64 of shape (n_samples,)
             `labels_`.
         """
-        labels: NDArray[np.int64] = self.fit(X, y, sample_weight).labels_
+        self.fit(X, y, sample_weight)
+        labels: NDArray[np.int64] = self.predict(X) if is_dask(X) else self.labels_
         return labels
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -356,13 +374,17 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             If X is not what `transform` could return.
         """
         fitted, output = FittedMap.of(self), OUTPUTS[self.output]
-        values = check_array(X, dtype=[np.float64, np.float32])
+        check_same_namespace(self, X, "inverse_transform")
+        namespace = Namespace.of(X)
+        values = check_array(X, dtype=[namespace.library.float64, namespace.library.float32])
         columns = output.n_columns(fitted.lattice)
         if values.shape[1] != columns:
             raise ValueError(f"X has {values.shape[1]} columns; output={self.output!r} has {columns} on this map.")
         rows = chunk_rows(columns + self.n_features_in_ * output.n_corners)
-        source = ArraySource(values, None, fitted.codebook.device, rows=rows)
-        return source.map_rows(lambda chunk: output.inverse(fitted, chunk)).numpy()
+        kind = ArraySource if namespace.is_numpy else TensorSource
+        values = values if namespace.is_numpy else as_tensor(values)
+        source = kind(values, None, fitted.codebook.device, rows=rows)
+        return namespace.array(source.map_rows(lambda chunk: output.inverse(fitted, chunk)))
 
     def score(
         self,
@@ -401,8 +423,10 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ndarray of shape (n_samples,)
             Not above 0.
         """
-        fitted, source = open_query(self, X)
-        return -source.map_rows(distances_to_bmu(fitted, source.dtype)).numpy()
+        if is_dask(X):
+            return answer_lazily(self, X, "score_samples", dtype=np.float64)
+        fitted, source = open_query(self, X, method="score_samples")
+        return Namespace.of(X).array(-source.map_rows(distances_to_bmu(fitted, source.dtype)))
 
     def to_layer(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> TopographicLayer:
         """A torch layer that holds a copy of the codebook.
@@ -431,7 +455,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         True
         """
         check_is_fitted(self)
-        codebook = torch.from_numpy(np.array(self.codebook_))
+        codebook = as_tensor(self.codebook_)
         layer = TopographicLayer(
             codebook.shape[1],
             self.height_,
@@ -522,7 +546,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             one).
         """
         fitted = FittedMap.of(self)
-        return maps.u_matrix(fitted.codebook, fitted.lattice, fitted.p_norm).cpu().numpy()
+        matrix = maps.u_matrix(fitted.codebook, fitted.lattice, fitted.p_norm)
+        return Namespace.of(self.codebook_).array(matrix)
 
     def component_planes(self) -> NDArray[Any]:
         """Each feature of the codebook over the map.
@@ -533,7 +558,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             One plane a feature, in the units of the data.
         """
         fitted = FittedMap.of(self)
-        return maps.component_planes(fitted.codebook, fitted.lattice).cpu().numpy()
+        return Namespace.of(self.codebook_).array(maps.component_planes(fitted.codebook, fitted.lattice))
 
     def hit_histogram(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> NDArray[np.float64]:
         """Number of samples per best matching unit.
@@ -550,10 +575,10 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ndarray of shape (height_, width_)
             Sums of weights.
         """
-        fitted, source = open_query(self, X, sample_weight)
+        fitted, source = open_query(self, X, sample_weight, method="hit_histogram")
         search = fitted.search(source.dtype)
         hits = source.reduce(lambda x, weight: maps.hit_histogram(search.bmu(x), weight, fitted.lattice))
-        return hits.cpu().numpy()
+        return Namespace.of(X).array(hits)
 
     @property
     def _n_features_out(self) -> int:
@@ -562,5 +587,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.array_api_support = True
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -12,8 +12,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from sktopo._device import chunk_rows
 from sktopo._frame import Frame
 from sktopo._sources import Source
+from sktopo._sparse import adjoint_product, between, product, weighted_sum, with_values
 from sktopo.lattices import Lattice
 
 # Up to this many features the covariance is formed; beyond it the plane is found by a block power iteration.
@@ -67,17 +69,21 @@ class Moments:
     @cached_property
     def mean(self) -> Tensor:
         """Weighted mean of the samples, in the frame: (n_features,)."""
-        return self.source.reduce(lambda x, weight: weight @ self.frame.samples(x)) / self.total_weight
+        return self._averaged(lambda x: x)
 
     @cached_property
     def variance(self) -> Tensor:
         """Weighted variance of each feature, in the frame: (n_features,)."""
-        squares = self.source.reduce(lambda x, weight: weight @ self._centred(x).square_())
-        return squares / self.total_weight
+        mean = self.mean
+        if not self.frame.extent.from_zero:
+            return self._averaged(lambda x: (x - mean).square_())
+        squares = self._averaged(lambda x: with_values(x, x.values().square()))
+        return (squares - mean.square()).clamp_(min=0)
 
     @cached_property
     def plane(self) -> PrincipalPlane:
         """The two leading principal components of all rows."""
+        assert len(self.mean)  # known before it travels with a step to other machines
         narrow = self.source.n_features <= self._largest_covariance
         axes, variances = self._from_covariance() if narrow else self._by_power_iteration()
         variances = variances.clamp(min=0)
@@ -88,13 +94,35 @@ class Moments:
         real = spread > 1e-7 * spread[0]
         return PrincipalPlane(self.mean, leading * real[:, None], spread * real)
 
+    def _averaged(self, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Weighted mean of a function of each value that is not missing: (n_features,)."""
+
+        def total(x: Tensor, weight: Tensor) -> Tensor:
+            samples = function(self.frame.samples(x))
+            if x.is_sparse:
+                return weighted_sum(samples, weight)
+            if not self.frame.extent.missing:
+                return weight @ samples
+            gaps = torch.isnan(samples)
+            return torch.cat([weight @ samples.masked_fill_(gaps, 0), weight @ (~gaps).to(weight)])
+
+        totals, width = self.source.reduce(total), self.source.n_features
+        sums, mass = totals[:width], totals[width:]
+        if not len(mass):
+            return sums / self.total_weight
+        return sums / torch.where(mass > 0, mass, 1.0)
+
     def _centred(self, x: Tensor) -> Tensor:
-        return self.frame.samples(x).sub_(self.mean)
+        """Samples measured from the mean, which stands in for missing values."""
+        centred = self.frame.samples(x).sub_(self.mean)
+        return centred.nan_to_num_(0.0) if self.frame.extent.missing else centred
 
     def _from_covariance(self) -> tuple[Tensor, Tensor]:
         """Principal axes as rows, and variances, in descending order."""
 
         def scatter(x: Tensor, weight: Tensor) -> Tensor:
+            if x.is_sparse:
+                return _sum_over_pieces(scatter, x, weight)
             centred = self._centred(x)
             return (centred * weight[:, None]).T @ centred
 
@@ -107,15 +135,26 @@ class Moments:
         start = torch.randn((self.source.n_features, POWER_BLOCK), generator=torch.Generator().manual_seed(0))
         block = torch.linalg.qr(start.to(self.mean)).Q
 
-        def product(x: Tensor, weight: Tensor) -> Tensor:
+        def covariance_product(x: Tensor, weight: Tensor) -> Tensor:
+            if x.is_sparse:  # centred by algebra, so that rows stay sparse
+                samples = self.frame.samples(x)
+                scores: Tensor = weight[:, None] * (product(samples, block) - self.mean @ block)
+                return adjoint_product(samples, scores) - torch.outer(self.mean, scores.sum(dim=0))
             centred = self._centred(x)
             projected: Tensor = weight[:, None] * (centred @ block)
             return centred.T @ projected
 
         for _ in range(POWER_PASSES):
-            block = torch.linalg.qr(self.source.reduce(product)).Q
-        variances, rotation = torch.linalg.eigh(block.T @ self.source.reduce(product) / self.total_weight)
+            block = torch.linalg.qr(self.source.reduce(covariance_product)).Q
+        variances, rotation = torch.linalg.eigh(block.T @ self.source.reduce(covariance_product) / self.total_weight)
         return (block @ rotation).T.flip(0), variances.flip(0)
+
+
+def _sum_over_pieces(step: Callable[[Tensor, Tensor], Tensor], x: Tensor, weight: Tensor) -> Tensor:
+    """The sum of ``step(piece, weight)`` over dense pieces of sparse rows."""
+    rows = chunk_rows(x.shape[1])
+    parts = [step(between(x, i, i + rows).to_dense(), weight[i : i + rows]) for i in range(0, x.shape[0], rows)]
+    return sum(parts[1:], parts[0])
 
 
 def pca_codebook(

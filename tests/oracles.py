@@ -149,3 +149,40 @@ def free_energies(errors, temperature):
     return np.array(
         [row.min() / 2 - temperature * math.log(np.exp(-(row - row.min()) / (2 * temperature)).sum()) for row in errors]
     )
+
+
+def masked_distances(X, W, p, normalize=False):
+    """Distances over the observed features, as they are: nothing is scaled up."""
+    result = np.empty((len(X), len(W)))
+    for i, x in enumerate(X):
+        seen = ~np.isnan(x)
+        for j, w in enumerate(W):
+            a, b = x[seen], w[seen]
+            if normalize:
+                a, b = unit_norm([a], p)[0], unit_norm([b], p)[0]
+            result[i, j] = distance(a, b, p)
+    return result
+
+
+def reported_distances(X, W, p, normalize=False):
+    """The same, scaled up to all features."""
+    share = (~np.isnan(X)).sum(axis=1) / X.shape[1]
+    return masked_distances(X, W, p, normalize) / (1.0 if math.isinf(p) else share[:, None] ** (1 / p))
+
+
+def masked_epoch(X, weight, W, H, p=2):
+    """Assign every row to its nearest prototype over the observed features, then average feature by feature."""
+    winners = masked_distances(X, W, p).argmin(axis=1)
+    updated = np.array(W, dtype=np.float64)
+    loss = 0.0
+    for j in range(len(W)):
+        for f in range(X.shape[1]):
+            mass = total = 0.0
+            for a, c, x in zip(weight, winners, X, strict=True):
+                if not np.isnan(x[f]):
+                    mass += a * H[c, j]
+                    total += a * H[c, j] * x[f]
+                    loss += a * H[c, j] * (x[f] - W[j, f]) ** 2
+            if mass > 0:
+                updated[j, f] = total / mass
+    return winners, updated, loss / sum(weight)

@@ -17,6 +17,9 @@ import sktopo.plotting
 # What users are told of gets an example; the names of methods say what they return.
 EXAMPLES = {
     "sktopo.TopographicMap",
+    "sktopo.UnitStatistics",
+    "sktopo.chunk_statistics",
+    "sktopo.update_codebook",
     "sktopo.nn.TopographicLayer",
     *(f"sktopo.metrics.{name}" for name in sktopo.metrics.__all__),
     *(f"sktopo.plotting.{name}" for name in sktopo.plotting.__all__),

@@ -45,19 +45,12 @@ CONFIGURATIONS = [
 ]
 
 
-def known_gaps(estimator):
-    # scikit-learn 1.6 runs this check although the estimator's tags say that it takes no sparse data
-    if parse_version("1.7") > SKLEARN:
-        return {"check_sample_weight_equivalence_on_sparse_data": "sparse input comes with a later version of sktopo"}
-    return {}
-
-
 @pytest.fixture
 def nothing_global_moves():
     """scikit-learn's checks draw from NumPy's global generator themselves."""
 
 
-@parametrize_with_checks(CONFIGURATIONS, expected_failed_checks=known_gaps)
+@parametrize_with_checks(CONFIGURATIONS)
 def test_check_estimator(estimator, check):
     check(estimator)
 

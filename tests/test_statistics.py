@@ -19,7 +19,7 @@ def make_grid(X, weight=None):
 
 def totals(grid, X, weight, unit, n_units=4):
     x, weight, unit = (torch.from_numpy(np.ascontiguousarray(a)) for a in (X, weight, unit))
-    return grid.totals(grid.limbs(x, weight), unit, n_units)
+    return grid.totals(x, weight, unit, n_units)
 
 
 @pytest.fixture(params=["ones", "integers", "fractions"])

@@ -2,5 +2,19 @@
 
 from sktopo._sources._array import ArraySource
 from sktopo._sources._base import Source, Subset
+from sktopo._sources._dask import DaskRows, DaskSource, ask_lazily, dask_dtype, is_dask
+from sktopo._sources._sparse import SparseSource
+from sktopo._sources._torch import TensorSource
 
-__all__ = ["ArraySource", "Source", "Subset"]
+__all__ = [
+    "ArraySource",
+    "DaskRows",
+    "DaskSource",
+    "Source",
+    "SparseSource",
+    "Subset",
+    "TensorSource",
+    "ask_lazily",
+    "dask_dtype",
+    "is_dask",
+]

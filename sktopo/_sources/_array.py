@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,9 +30,11 @@ class ArraySource(Source):
         Rows a chunk, at most 8192; None chooses by the width of the data.
     """
 
+    is_dense: ClassVar[bool] = True
+
     def __init__(
         self,
-        X: NDArray[Any],
+        X: Any,
         sample_weight: NDArray[np.float64] | None,
         device: torch.device,
         prepare: Callable[[Tensor], Tensor] | None = None,
@@ -50,7 +52,7 @@ class ArraySource(Source):
         for start in range(0, self.n_rows, self._rows):
             rows = slice(start, start + self._rows)
             x = self._tensor(self._X[rows])
-            yield x, self._weights(len(x), rows)
+            yield x, self._weights(x.shape[0], rows)
 
     @property
     def total_weight(self) -> float:
@@ -79,7 +81,7 @@ class ArraySource(Source):
         assert self._weight is not None  # without weights no one asks
         return np.cumsum(self._weight)
 
-    def _tensor(self, rows: NDArray[Any]) -> Tensor:
+    def _tensor(self, rows: Any) -> Tensor:
         x = _as_tensor(rows).to(self.device)
         return x if self._prepare is None else self._prepare(x)
 

@@ -2,14 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sktopo._device import chunk_rows, rounded_rows, wide_dtype
-from sktopo._threads import map_chunks, run_alone, share_out
+from sktopo._threads import QUEUED_PER_WORKER, map_chunks, run_alone, share_out
 
 Result = TypeVar("Result")
 
@@ -37,6 +37,12 @@ class Source(ABC):
         Where chunks arrive.
     """
 
+    # chunks that wait or run for each worker
+    queued: ClassVar[int] = QUEUED_PER_WORKER
+
+    # whether chunks are dense tensors of rows that are at hand
+    is_dense: ClassVar[bool] = False
+
     def __init__(self, n_rows: int, n_features: int, dtype: torch.dtype, device: torch.device) -> None:
         self.n_rows = n_rows
         self.n_features = n_features
@@ -54,7 +60,7 @@ class Source(ABC):
     def map_chunks(self, step: Callable[[Tensor, Tensor], Result]) -> Iterator[Result]:
         """``step(x, weight)`` of every chunk, in order; on the CPU several chunks are worked on at a time."""
         if self.device.type == "cpu":
-            return map_chunks(lambda chunk: step(*chunk), self.chunks())
+            return map_chunks(lambda chunk: step(*chunk), self.chunks(), self.queued)
         return (step(x, weight) for x, weight in self.chunks())
 
     @property
@@ -80,6 +86,10 @@ class Source(ABC):
         Rows come from strata of equal weight, one from each: equally weighted rows are drawn once before any is drawn
         twice, and the order in which they lie does not matter.
         """
+        return Subset(self, self.drawn_positions(n, generator))
+
+    def drawn_positions(self, n: int, generator: torch.Generator) -> Tensor:
+        """Positions of the rows that `draw` draws, in their order."""
         positions = []
         for start in range(0, n, self.n_rows):
             m = min(self.n_rows, n - start)
@@ -87,7 +97,7 @@ class Source(ABC):
                 torch.arange(m, dtype=torch.float64) + torch.rand(m, generator=generator, dtype=torch.float64)
             ) / m
             positions.append(self.place(shares)[torch.randperm(m, generator=generator)])
-        return Subset(self, torch.cat(positions))
+        return torch.cat(positions)
 
     def shuffled(self, generator: torch.Generator) -> "Subset":
         """All rows once in random order, with their weights."""

@@ -51,7 +51,8 @@ class Problem:
         self, codebook: Tensor, averaging: Averaging, dtype: torch.dtype, centre: Tensor | None = None
     ) -> Search:
         """A search for the units that take samples of a type, of a codebook in the data's own coordinates."""
-        return Search(codebook, self.p_norm, dtype, centre, self.winner.scores(averaging.average))
+        scores = self.winner.scores(averaging.average)
+        return Search(codebook, self.p_norm, dtype, centre, scores, normalize=self.normalize)
 
     def assign(
         self, codebook: Tensor, averaging: Averaging, dtype: torch.dtype, centre: Tensor | None = None
@@ -215,6 +216,8 @@ def movement(codebook: Tensor, previous: Tensor, statistics: UnitStatistics) -> 
     """Root mean square move of a prototype, as a share of the data's root mean square spread."""
     moved = math.sqrt(float((codebook - previous).square().sum(dim=1).mean()))
     total = statistics.counts.sum()
-    variance = statistics.squares.sum() / total - (statistics.sums.sum(dim=0) / total).square().sum()
+    mass = statistics.mass.sum(dim=0)
+    mean = statistics.sums.sum(dim=0) / torch.where(mass > 0, mass, 1.0)
+    variance = (statistics.squares.sum() - (mass * mean.square()).sum()) / total
     spread = math.sqrt(max(0.0, float(variance)))
     return 0.0 if moved == 0 else math.inf if spread == 0 else moved / spread

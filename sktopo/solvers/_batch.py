@@ -35,7 +35,8 @@ class BatchSolver(Solver):
     def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
         super().__init__(problem, settings, source)
         self._grid = Grid(problem.frame.extent)
-        kept = problem.temperature == 0 and 2 * 8 * source.n_rows * (source.n_features + 2) <= KEPT_BYTES
+        small = 2 * 8 * source.n_rows * (2 * source.n_features + 2) <= KEPT_BYTES
+        kept = small and source.is_dense and problem.temperature == 0
         self._kept = [(x, self._grid.limbs(x, weight)) for x, weight in source.chunks()] if kept else []
         self._smoother = make_smoother(problem.lattice, problem.neighborhood)
 
@@ -68,7 +69,7 @@ class BatchSolver(Solver):
             return self.source.reduce(problem.assign(prototypes, averaging, self.source.dtype))
         search = problem.search(prototypes, averaging, self.source.dtype)
         if self._kept:
-            first, *others = [grid.totals(limbs, search.bmu(x), n_units) for x, limbs in self._kept]
+            first, *others = [grid.added(limbs, search.bmu(x), n_units) for x, limbs in self._kept]
             return Assigned(grid.statistics(sum(others, first)))
-        totals = self.source.reduce(lambda x, weight: grid.totals(grid.limbs(x, weight), search.bmu(x), n_units))
+        totals = self.source.reduce(lambda x, weight: grid.totals(x, weight, search.bmu(x), n_units))
         return Assigned(grid.statistics(totals))

@@ -98,15 +98,20 @@ class GradientSolver(Solver):
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate * min(1.0, (1 - done) / self.hold)
             optimizer.zero_grad()
-            loss = layer.loss(self._samples(part), sigma, temperature)
+            x, mask = self._samples(part)
+            loss = layer.loss(x, sigma, temperature, mask=mask)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.item() * part.n_rows
         return total / rows.n_rows * self._scale**2, sigma
 
-    def _samples(self, part: Subset) -> Tensor:
+    def _samples(self, part: Subset) -> tuple[Tensor, Tensor | None]:
+        """Dense rows as the layer takes them, and where values were observed if some are missing."""
         x = part.take(torch.arange(part.n_rows))
-        return x if self.problem.normalize else self.problem.frame.samples(x).to(x.dtype)
+        x = x.to_dense() if x.is_sparse else x
+        x = x if self.problem.normalize else self.problem.frame.samples(x).to(x.dtype)
+        missing = torch.isnan(x)
+        return (x.masked_fill(missing, 0), ~missing) if bool(missing.any()) else (x, None)
 
     def _layer(self, codebook: Tensor) -> TopographicLayer:
         """A layer that trains a codebook of the frame."""

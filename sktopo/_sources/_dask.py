@@ -1,0 +1,250 @@
+"""Dask arrays and data frames: rows stay on the workers, and what they add up to travels.
+
+A pass is one task for each partition and a tree of additions over them. What the tasks do, the codebook included, is
+one node of the graph, so it travels to each worker once. A worker that dies takes nothing with it: dask computes its
+partitions again, and sums of integers are the same in any order.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from sktopo._sources._base import Result, Source, Subset, Sum
+from sktopo._sources._torch import TensorSource
+
+# How many partial sums are added by one task.
+FOLD = 8
+
+Opener = Callable[[Any, Any], Source]
+
+
+def is_dask(X: Any) -> bool:
+    """Whether X is a dask collection; dask is not imported to find out."""
+    return type(X).__module__.partition(".")[0] == "dask"
+
+
+@dataclass(frozen=True)
+class DaskRows:
+    """A dask collection as a list of partitions.
+
+    Parameters
+    ----------
+    blocks : list of Delayed
+        Partitions of rows, each with all features.
+    weights : list
+        Weights of their rows, as Delayed or None.
+    lengths : list of int
+        Numbers of rows; known ones are not computed.
+    n_features : int
+        Width of a row.
+    dtype : torch.dtype
+        Type to compute in.
+    """
+
+    blocks: list[Any]
+    weights: list[Any]
+    lengths: list[int]
+    n_features: int
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, X: Any, sample_weight: ArrayLike | None = None) -> "DaskRows":
+        """Look at a collection without computing more than the lengths of its partitions, where they are not known."""
+        import dask
+
+        if hasattr(X, "columns"):
+            n_features = len(X.columns)
+            blocks, known = X.to_delayed(), None
+        else:
+            X = X.rechunk({1: -1})
+            n_features = X.shape[1]
+            blocks, known = X.to_delayed().ravel().tolist(), X.chunks[0]
+        if known is None or not np.isfinite(known).all():
+            known = dask.compute(*[dask.delayed(len)(block) for block in blocks])
+        lengths = [int(length) for length in known]
+        weights = _split(sample_weight, lengths)
+        return cls(list(blocks), weights, lengths, n_features, dask_dtype(X))
+
+
+def dask_dtype(X: Any) -> torch.dtype:
+    """float32 if all of X is, else float64."""
+    types = list(X.dtypes) if hasattr(X, "columns") else [X.dtype]
+    return torch.float32 if all(kind == np.float32 for kind in types) else torch.float64
+
+
+class DaskSource(Source):
+    """Rows on the workers of a cluster.
+
+    Parameters
+    ----------
+    rows : DaskRows
+        Where they are.
+    opener : callable
+        Makes a local source of a partition and its weights, on the worker; it checks them.
+    """
+
+    def __init__(self, rows: DaskRows, opener: Opener) -> None:
+        super().__init__(sum(rows.lengths), rows.n_features, rows.dtype, torch.device("cpu"))
+        self._rows = rows
+        self._opener = opener
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A source that travels with a step leaves its rows behind: the graph of all data is no part of a step."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+    def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """All rows, partition by partition; nothing in training asks for them."""
+        for block, weight in zip(self._rows.blocks, self._rows.weights, strict=True):
+            yield from self._delayed(_chunks, None, block, weight).compute()
+
+    def alone(self, function: Callable[[], Result]) -> Result:
+        """``function()``: the work is done elsewhere."""
+        return function()
+
+    def map_chunks(self, step: Callable[[Tensor, Tensor], Result]) -> Iterator[Result]:
+        """``step(x, weight)`` of every chunk, in order; for small results."""
+        import dask
+
+        for results in dask.compute(*self._tasks(_map, step)):
+            yield from results
+
+    def reduce(self, step: Callable[[Tensor, Tensor], Sum]) -> Sum:
+        """The sum of ``step(x, weight)`` over all chunks, added up in a tree on the workers."""
+        import dask
+
+        parts = self._tasks(_reduce, step)
+        while len(parts) > 1:
+            parts = [dask.delayed(_add, pure=False)(parts[i : i + FOLD]) for i in range(0, len(parts), FOLD)]
+        (total,) = dask.compute(parts[0])
+        return total  # type: ignore[no-any-return]
+
+    @cached_property
+    def total_weight(self) -> float:
+        """Sum of the weights."""
+        if self._rows.weights[0] is None:
+            return float(self.n_rows)
+        return float(self._all_weights.sum())
+
+    def take(self, positions: Tensor) -> Tensor:
+        """The rows at ascending positions, fetched from the workers."""
+        import dask
+
+        first, tasks = 0, []
+        for block, weight, length in zip(self._rows.blocks, self._rows.weights, self._rows.lengths, strict=True):
+            wanted = positions[(positions >= first) & (positions < first + length)] - first
+            if len(wanted):
+                tasks.append(self._delayed(_take, wanted, block, weight))
+            first += length
+        return torch.cat(dask.compute(*tasks))
+
+    def weights(self, positions: Tensor) -> Tensor:
+        """The weights at positions."""
+        if self._rows.weights[0] is None:
+            return torch.ones(len(positions), dtype=torch.float64)
+        return self._all_weights[positions]
+
+    def place(self, shares: Tensor) -> Tensor:
+        """Positions at shares of the total weight; rows of weight 0 are never met."""
+        if self._rows.weights[0] is None:
+            return (shares * self.n_rows).long().clamp_(max=self.n_rows - 1)
+        reached = self._all_weights.cumsum(0)
+        positions = torch.searchsorted(reached, shares * reached[-1], right=True)
+        return positions.clamp_(max=int(torch.searchsorted(reached, reached[-1])))
+
+    def draw(self, n: int, generator: torch.Generator) -> Subset:
+        """`n` rows in random order, drawn in proportion to their weights and brought here, each one once."""
+        positions, order = torch.unique(self.drawn_positions(n, generator), return_inverse=True)
+        return Subset(TensorSource(self.take(positions), None, self.device), order)
+
+    @cached_property
+    def _all_weights(self) -> Tensor:
+        """The weights of all rows, brought here."""
+        import dask
+
+        return torch.cat(dask.compute(*self._tasks(_weights, None)))
+
+    def _tasks(self, function: Callable[..., Any], step: Any) -> list[Any]:
+        import dask
+
+        node = dask.delayed(step, pure=False, traverse=False) if step is not None else None
+        pairs = zip(self._rows.blocks, self._rows.weights, strict=True)
+        return [self._delayed(function, node, block, weight) for block, weight in pairs]
+
+    def _delayed(self, function: Callable[..., Any], node: Any, block: Any, weight: Any) -> Any:
+        import dask
+
+        return dask.delayed(function, pure=False)(node, self._opener, block, weight)
+
+
+def ask_lazily(estimator: Any, X: Any, method: str, columns: int | None, dtype: Any) -> Any:
+    """A dask array of what a fitted map says of each partition; `columns` is None for one number a row."""
+    import dask
+    import dask.array as da
+
+    if hasattr(X, "columns"):
+        blocks, lengths = X.to_delayed(), [np.nan] * X.npartitions
+    else:
+        X = X.rechunk({1: -1})
+        blocks, lengths = X.to_delayed().ravel(), X.chunks[0]
+    node = dask.delayed(estimator, pure=False, traverse=False)
+    shape = () if columns is None else (columns,)
+    task = dask.delayed(_ask, pure=False)
+    parts = [
+        da.from_delayed(task(node, block, method, shape, np.dtype(dtype)), (length, *shape), dtype=dtype)
+        for block, length in zip(blocks, lengths, strict=True)
+    ]
+    return da.concatenate(parts, allow_unknown_chunksizes=True)
+
+
+def _ask(estimator: Any, block: Any, method: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if not len(block):
+        return np.empty((0, *shape), dtype=dtype)
+    return np.asarray(getattr(estimator, method)(block), dtype=dtype)
+
+
+def _split(sample_weight: Any, lengths: list[int]) -> list[Any]:
+    """Weights partition by partition."""
+    import dask.array as da
+
+    if sample_weight is None:
+        return [None] * len(lengths)
+    if hasattr(sample_weight, "to_dask_array"):  # a series
+        sample_weight = sample_weight.to_dask_array(lengths=True)
+    weight = sample_weight if is_dask(sample_weight) else da.from_array(np.asarray(sample_weight, dtype=np.float64))
+    if weight.shape != (sum(lengths),):
+        raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(sum(lengths),)}!")
+    parts: list[Any] = weight.rechunk((tuple(lengths),)).to_delayed().tolist()
+    return parts
+
+
+def _reduce(step: Any, opener: Opener, block: Any, weight: Any) -> Any:
+    return opener(block, weight).reduce(step) if len(block) else None
+
+
+def _add(parts: list[Any]) -> Any:
+    present = [part for part in parts if part is not None]
+    return sum(present[1:], present[0]) if present else None
+
+
+def _map(step: Any, opener: Opener, block: Any, weight: Any) -> list[Any]:
+    return list(opener(block, weight).map_chunks(step)) if len(block) else []
+
+
+def _take(positions: Tensor, opener: Opener, block: Any, weight: Any) -> Tensor:
+    return opener(block, weight).take(positions)
+
+
+def _weights(_: None, opener: Opener, block: Any, weight: Any) -> Tensor:
+    if not len(block):
+        return torch.empty(0, dtype=torch.float64)
+    return opener(block, weight).weights(torch.arange(len(block)))
+
+
+def _chunks(_: None, opener: Opener, block: Any, weight: Any) -> list[tuple[Tensor, Tensor]]:
+    return list(opener(block, weight).chunks()) if len(block) else []

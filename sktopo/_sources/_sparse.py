@@ -1,0 +1,52 @@
+"""Sparse matrices and arrays, in compressed rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sktopo._device import chunk_rows
+from sktopo._sources._array import ArraySource
+from sktopo._sparse import sparse_rows
+
+
+class SparseSource(ArraySource):
+    """Rows of a matrix in SciPy's CSR format with sorted columns; chunks arrive as sparse tensors.
+
+    Parameters
+    ----------
+    X : scipy.sparse.csr_array or csr_matrix of shape (n, n_features)
+        Samples, float32 or float64.
+    sample_weight : ndarray of shape (n,), optional
+        Weights; None counts every row once.
+    device : torch.device
+        Where chunks arrive.
+    prepare : callable, optional
+        Applied to every chunk of samples (normalisation).
+    rows : int, optional
+        Rows a chunk; None chooses by the number of stored values.
+    """
+
+    is_dense = False
+    queued = 0  # one at a time: what is summed up for the units may be far larger than a sparse chunk
+
+    def __init__(
+        self,
+        X: Any,
+        sample_weight: NDArray[np.float64] | None,
+        device: torch.device,
+        prepare: Callable[[Tensor], Tensor] | None = None,
+        rows: int | None = None,
+    ) -> None:
+        super().__init__(X, sample_weight, device, prepare, rows)
+        default = chunk_rows(1 + X.nnz // X.shape[0], self.n_rows)
+        self._rows = default if rows is None else min(rows, default)
+
+    def _tensor(self, rows: Any) -> Tensor:
+        row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+        column = torch.from_numpy(rows.indices.astype(np.int64))
+        x = sparse_rows(torch.from_numpy(row), column, torch.from_numpy(rows.data.copy()), rows.shape).to(self.device)
+        return x if self._prepare is None else self._prepare(x)

@@ -1,0 +1,50 @@
+"""Torch tensors, where they are."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sktopo._sources._array import ArraySource
+
+
+class TensorSource(ArraySource):
+    """Rows of a tensor on any device; chunks are views of it, or copies on the device that computes.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n, n_features)
+        Samples, float32 or float64.
+    sample_weight : ndarray of shape (n,), optional
+        Weights; None counts every row once.
+    device : torch.device
+        Where chunks arrive.
+    prepare : callable, optional
+        Applied to every chunk of samples (normalisation).
+    rows : int, optional
+        Rows a chunk, at most 8192; None chooses by the width of the data.
+    """
+
+    is_dense: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        X: Tensor,
+        sample_weight: NDArray[np.float64] | None,
+        device: torch.device,
+        prepare: Callable[[Tensor], Tensor] | None = None,
+        rows: int | None = None,
+    ) -> None:
+        super().__init__(X, sample_weight, device, prepare, rows)
+        self.dtype = X.dtype
+
+    def take(self, positions: Tensor) -> Tensor:
+        """The rows at ascending positions."""
+        return self._tensor(self._X[positions.to(self._X.device)])
+
+    def _tensor(self, rows: Tensor) -> Tensor:
+        x = rows.contiguous().to(self.device)
+        return x if self._prepare is None else self._prepare(x)

@@ -1,0 +1,71 @@
+"""Rows of which only a few values are stored: coalesced COO tensors, and what is asked of them.
+
+No function here makes rows dense. A product takes time and memory in proportion to the stored values.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def sparse_rows(row: Tensor, column: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
+    """A chunk of rows from its stored values, which are in row-major order and occur once."""
+    indices = torch.stack([row, column])
+    return torch.sparse_coo_tensor(indices, values, shape, is_coalesced=True, check_invariants=False)
+
+
+def with_values(x: Tensor, values: Tensor) -> Tensor:
+    """The same places with other values."""
+    return torch.sparse_coo_tensor(x.indices(), values, x.shape, is_coalesced=True, check_invariants=False)
+
+
+def product(x: Tensor, right: Tensor) -> Tensor:
+    """``x @ right`` for a dense right factor: (n, m)."""
+    result: Tensor = torch.sparse.mm(x, right)
+    return result
+
+
+def adjoint_product(x: Tensor, left: Tensor) -> Tensor:
+    """``x^T @ left`` for dense rows (n, m): (n_features, m)."""
+    result: Tensor = torch.sparse.mm(x.t(), left)
+    return result
+
+
+def weighted_sum(x: Tensor, weight: Tensor) -> Tensor:
+    """``sum_i a_i x_i``: (n_features,)."""
+    row, column = x.indices()
+    return weight.new_zeros(x.shape[1]).index_add_(0, column, x.values().to(weight) * weight[row])
+
+
+def row_sums(x: Tensor, values: Tensor) -> Tensor:
+    """Sums of one number for each stored value over the rows: (n,)."""
+    return values.new_zeros(x.shape[0]).index_add_(0, x.indices()[0], values)
+
+
+def between(x: Tensor, start: int, stop: int) -> Tensor:
+    """Rows `start` to `stop`."""
+    stop = min(stop, x.shape[0])
+    first, last = torch.searchsorted(x.indices()[0].contiguous(), torch.tensor([start, stop]).to(x.device)).tolist()
+    row, column = x.indices()[:, first:last]
+    return sparse_rows(row - start, column, x.values()[first:last], (stop - start, x.shape[1]))
+
+
+def extremes(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and greatest value of each feature, the zeros that are not stored among them: (n_features,) each."""
+    column, values = x.indices()[1], x.values()
+    stored = torch.bincount(column, minlength=x.shape[1])
+    low = torch.where(stored < x.shape[0], 0.0, math.inf).to(values)
+    high = -low
+    return low.scatter_reduce_(0, column, values, "amin"), high.scatter_reduce_(0, column, values, "amax")
+
+
+def unit_rows(x: Tensor, p_norm: float) -> Tensor:
+    """Rows scaled to unit p-norm; zero rows stay zero."""
+    row, values = x.indices()[0], x.values()
+    peak = values.new_zeros(x.shape[0]).scatter_reduce_(0, row, values.abs(), "amax")
+    moderate = values / torch.where(peak > 0, peak, 1.0)[row]
+    if math.isinf(p_norm):
+        return with_values(x, moderate)
+    length = row_sums(x, moderate.abs() ** p_norm) ** (1 / p_norm)
+    return with_values(x, moderate / torch.where(length > 0, length, 1.0)[row])

@@ -1,0 +1,143 @@
+"""The search for sparse rows: the product of a chunk with the codebook uses the sparsity.
+
+Centring would make rows dense, so the centre c is folded into the units' bias,
+``|x - w|^2 - |x - c|^2 = (|w - c|^2 + 2 c.(w - c)) - 2 x.(w - c)``, in the widest type. That is as good as centring
+unless a row is far closer to the centre than the centre is to zero; such rows, and all rows for other norms, are made
+dense a few at a time.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sktopo._device import block_rows, chunk_rows, wide_dtype
+from sktopo._sparse import between, product, row_sums, with_values
+from sktopo.distances import first_minimum
+
+# Below this share of its terms a squared distance has lost too many digits to cancellation.
+CANCELLED = 1e-6
+
+
+class DenseSearch(Protocol):
+    """What is asked about rows that have been made dense."""
+
+    def bmu(self, x: Tensor) -> Tensor:
+        """Best matching units."""
+
+    def two_best(self, x: Tensor) -> Tensor:
+        """Best and second-best units."""
+
+    def distance(self, x: Tensor, unit: Tensor) -> Tensor:
+        """Distance of each sample to its unit."""
+
+    def distances(self, x: Tensor) -> Tensor:
+        """Distance of each sample to every unit."""
+
+
+class SparseSearch:
+    """Nearest units of one codebook for sparse rows.
+
+    Parameters
+    ----------
+    codebook : Tensor of shape (n_units, n_features)
+        Prototypes.
+    p_norm : float
+        Order of the distance.
+    bias : Tensor of shape (n_units,), optional
+        What is added to the squared distance from each unit.
+
+    Notes
+    -----
+    Every method takes the search of the same codebook for dense rows along: a reference kept here would make a cycle,
+    and codebooks of wide data are too large to wait for the garbage collector.
+    """
+
+    def __init__(self, codebook: Tensor, p_norm: float, bias: Tensor | None = None) -> None:
+        wide = codebook.to(wide_dtype(codebook.device))
+        self._wide = wide
+        self._euclidean = p_norm == 2
+        self._scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(wide.abs().max()))[1]))
+        scaled = wide * self._scale
+        self._centre = scaled.median(dim=0).values
+        spread = scaled - self._centre
+        self._right = (-2 * spread).T.contiguous()
+        self._sqspread = spread.square().sum(dim=1)
+        self._bias = self._sqspread + 2 * (spread @ self._centre)
+        if bias is not None:
+            self._bias = self._bias + bias.to(wide) * self._scale * self._scale
+        self._sqcentre = float(self._centre.square().sum())
+        self._rows = block_rows(len(codebook), wide.element_size())
+
+    def bmu(self, x: Tensor, dense: DenseSearch) -> Tensor:
+        """Best matching units of a chunk: int64 (n,), ties to the lowest unit."""
+        found = torch.empty(x.shape[0], dtype=torch.int64, device=x.device)
+        for rows, piece in self._pieces(x):
+            block, _, sure = self._scores(piece)
+            first_minimum(block, found[rows])
+            self._make_dense(piece, ~sure, found[rows], dense.bmu)
+        return found
+
+    def two_best(self, x: Tensor, dense: DenseSearch) -> Tensor:
+        """Best and second-best units of a chunk: int64 (n, 2)."""
+        found = torch.empty((2, x.shape[0]), dtype=torch.int64, device=x.device)
+        for rows, piece in self._pieces(x):
+            block, _, sure = self._scores(piece)
+            first = first_minimum(block, found[0, rows])
+            block.scatter_(1, first[:, None], math.inf)
+            first_minimum(block, found[1, rows])
+            self._make_dense(piece, ~sure, found[:, rows].T, dense.two_best)
+        return found.T
+
+    def distance(self, x: Tensor, unit: Tensor, dense: DenseSearch) -> Tensor:
+        """Distance of each sample to its unit, in the widest type: (n,)."""
+        result = torch.empty(x.shape[0], dtype=self._wide.dtype, device=x.device)
+        sure = torch.zeros(x.shape[0], dtype=torch.bool, device=x.device)
+        if self._euclidean:  # |x - w|^2 = |w|^2 + sum over the stored values of x (x - 2 w)
+            row, column = x.indices()
+            values = x.values().to(self._wide) * self._scale
+            scaled = self._wide * self._scale
+            own = scaled.square().sum(dim=1)[unit]
+            square = own + row_sums(x, values * (values - 2 * scaled[unit[row], column]))
+            sure = (square > CANCELLED * (own + row_sums(x, values.square()))) & torch.isfinite(square)
+            result = square.clamp(min=0).sqrt() / self._scale
+        positions = torch.nonzero(~sure)[:, 0]
+        for some in torch.split(positions, chunk_rows(x.shape[1])) if len(positions) else ():
+            result[some] = dense.distance(x.index_select(0, some).to_dense(), unit[some])
+        return result
+
+    def distances(self, x: Tensor, dense: DenseSearch) -> Tensor:
+        """Distance of each sample to every unit: (n, n_units)."""
+        result = torch.empty((x.shape[0], len(self._wide)), dtype=self._wide.dtype, device=x.device)
+        for rows, piece in self._pieces(x):
+            block, own, sure = self._scores(piece)
+            square = block + own[:, None]
+            cancelled = square <= CANCELLED * (own[:, None] + self._sqspread)
+            result[rows] = square.clamp(min=0).sqrt() / self._scale
+            self._make_dense(piece, ~sure | cancelled.any(dim=1), result[rows], dense.distances)
+        return result
+
+    def _pieces(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        for start in range(0, x.shape[0], self._rows):
+            piece = between(x, start, start + self._rows)
+            yield slice(start, start + piece.shape[0]), piece
+
+    def _scores(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (n, n_units), squared distances to the centre (n,), and for which rows they are right."""
+        n = x.shape[0]
+        if not self._euclidean:
+            unknown = self._wide.new_zeros(n, len(self._wide))
+            return unknown, unknown[:, 0], torch.zeros(n, dtype=torch.bool, device=x.device)
+        values = x.values().to(self._wide) * self._scale
+        scaled = with_values(x, values)
+        own = row_sums(x, values * (values - 2 * self._centre[x.indices()[1]])) + self._sqcentre
+        sure = (own >= CANCELLED * self._sqcentre) & torch.isfinite(own)
+        return product(scaled, self._right).add_(self._bias), own, sure
+
+    def _make_dense(self, x: Tensor, where: Tensor, into: Tensor, ask: Callable[[Tensor], Tensor]) -> None:
+        """Put what the dense search says of some rows where it belongs."""
+        positions = torch.nonzero(where)[:, 0]
+        for some in torch.split(positions, chunk_rows(x.shape[1])) if len(positions) else ():
+            into[some] = ask(x.index_select(0, some).to_dense()).to(into.dtype)

@@ -1,0 +1,119 @@
+"""Arrays of other libraries, under scikit-learn's dispatch and without it."""
+
+import array_api_strict
+import numpy as np
+import pytest
+import torch
+from sklearn import config_context
+from sklearn.base import clone
+
+from sktopo import TopographicMap
+from sktopo.metrics import quantization_error
+
+LIBRARIES = {
+    "torch": torch.from_numpy,
+    "strict": array_api_strict.asarray,
+    "strict elsewhere": lambda a: array_api_strict.asarray(a, device=array_api_strict.Device("device1")),
+}
+
+
+@pytest.fixture(params=LIBRARIES.values(), ids=LIBRARIES.keys())
+def library(request):
+    return request.param
+
+
+@pytest.fixture
+def dispatch():
+    with config_context(array_api_dispatch=True):
+        yield
+
+
+def same(a, b):
+    return type(a) is type(b) and a.device == b.device
+
+
+@pytest.mark.parametrize("solver", ["batch", "stream"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_everything_follows_x(library, dtype, solver, iris, dispatch):
+    plain, X = iris[0].astype(dtype), library(iris[0].astype(dtype))
+    som = TopographicMap(4, 4, solver=solver, random_state=0, max_iter=3)
+    expected, other = clone(som).fit(plain), clone(som).fit(X)
+    for name, value in vars(expected).items():
+        if isinstance(value, np.ndarray):
+            assert same(getattr(other, name), X), name
+            np.testing.assert_allclose(np.from_dlpack(getattr(other, name), device="cpu"), value, rtol=1e-5)
+    for output in ("coordinates", "activations", "distances"):
+        values = other.set_params(output=output).transform(X)
+        assert same(values, X)
+        assert values.dtype == X.dtype
+        assert same(other.inverse_transform(values), X)
+    assert same(other.predict(X), X)
+    assert same(other.score_samples(X), X)
+    assert same(other.u_matrix(), X)
+    assert same(other.component_planes(), X)
+    assert same(other.hit_histogram(X, sample_weight=np.ones(150)), X)
+    assert isinstance(other.score(X), float)
+    assert quantization_error(other, X) == pytest.approx(expected.quantization_error_, rel=1e-6)
+    assert other.to_layer().codebook.shape == (16, 4)
+
+
+def test_partial_fit_follows_x(library, iris, dispatch):
+    plain, other = TopographicMap(3, 3, random_state=0), TopographicMap(3, 3, random_state=0)
+    for start in range(0, 150, 50):
+        plain.partial_fit(iris[0][start : start + 50])
+        other.partial_fit(library(iris[0][start : start + 50]))
+    assert same(other.codebook_, library(iris[0]))
+    np.testing.assert_allclose(np.from_dlpack(other.codebook_, device="cpu"), plain.codebook_)
+    with pytest.raises(ValueError, match=r"TopographicMap.partial_fit\(\) must use the same namespace"):
+        other.partial_fit(iris[0])
+
+
+@pytest.mark.parametrize("ask", ["predict", "transform", "score", "score_samples", "hit_histogram"])
+def test_another_library_or_device_than_fits_is_refused(library, ask, iris, dispatch):
+    som = TopographicMap(3, 3).fit(library(iris[0]))
+    with pytest.raises(ValueError, match=rf"TopographicMap.{ask}\(\) must use the same namespace.*fit got"):
+        getattr(som, ask)(iris[0])
+
+
+def test_weights_may_live_elsewhere(library, iris, dispatch):
+    weight = np.arange(150.0)
+    expected = TopographicMap(3, 3).fit(iris[0], sample_weight=weight).codebook_
+    for X, a in ((library(iris[0]), weight), (iris[0], library(weight)), (library(iris[0]), library(weight))):
+        codebook = TopographicMap(3, 3).fit(X, sample_weight=a).codebook_
+        np.testing.assert_allclose(np.from_dlpack(codebook, device="cpu"), expected)
+
+
+def test_missing_values_and_bad_values_are_seen(library, iris, dispatch):
+    X = iris[0].copy()
+    X[::3, 1] = np.nan
+    som = TopographicMap(3, 3).fit(library(X))
+    np.testing.assert_allclose(np.from_dlpack(som.codebook_, device="cpu"), TopographicMap(3, 3).fit(X).codebook_)
+    X[4] = np.nan
+    with pytest.raises(ValueError, match="Every value in row 4"):
+        som.predict(library(X))
+    X[4] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        som.predict(library(X))
+
+
+def test_lists_and_frames_stay_numpy_under_dispatch(iris, dispatch):
+    assert isinstance(TopographicMap(3, 3).fit(iris[0].tolist()).codebook_, np.ndarray)
+
+
+def test_a_map_learned_from_tensors_serves_arrays_without_dispatch(iris):
+    X = torch.from_numpy(iris[0])
+    with config_context(array_api_dispatch=True):
+        som = TopographicMap(3, 3).fit(X)
+    assert isinstance(som.codebook_, torch.Tensor)
+    assert isinstance(som.predict(iris[0]), np.ndarray)
+    assert isinstance(som.predict(X), np.ndarray)
+
+
+def test_tensors_that_want_gradients_are_refused(iris, dispatch):
+    with pytest.raises(ValueError, match=r"train with sktopo.nn.TopographicLayer, or pass X.detach\(\)"):
+        TopographicMap(3, 3).fit(torch.ones(5, 3, requires_grad=True))
+
+
+def test_tensors_on_an_accelerator_name_the_setting():
+    with pytest.raises(ValueError, match=r"X lives on meta: call sklearn.set_config\(array_api_dispatch=True\)"):
+        TopographicMap(3, 3).fit(torch.ones(5, 3, device="meta"))

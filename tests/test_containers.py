@@ -1,0 +1,140 @@
+"""The same numbers in any container give the same map: one list of containers, and laws for all of them."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+import torch
+from sklearn.base import clone
+
+from sktopo import TopographicMap
+from sktopo.metrics import quantization_error, topographic_error
+
+
+def read_only(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+def memmap(X, directory):
+    np.save(directory / "X.npy", X)
+    return np.load(directory / "X.npy", mmap_mode="r")
+
+
+def shuffled_csr(X):
+    """Entries of a row in no order, some of them split in two."""
+    row, column = np.nonzero(X)
+    twice = scipy.sparse.coo_array(
+        (np.r_[X[row, column] / 4, X[row, column] * 0.75], (np.r_[row, row], np.r_[column, column])), shape=X.shape
+    )
+    order = np.random.default_rng(0).permutation(twice.nnz)
+    twice = scipy.sparse.coo_array((twice.data[order], (twice.row[order], twice.col[order])), shape=X.shape)
+    indptr = np.r_[0, np.cumsum(np.bincount(twice.row, minlength=len(X)))]
+    by_row = np.argsort(twice.row, kind="stable")
+    return scipy.sparse.csr_array((twice.data[by_row], twice.col[by_row], indptr), shape=X.shape)
+
+
+CONTAINERS = {
+    "list": lambda X, _: X.tolist(),
+    "fortran": lambda X, _: np.asfortranarray(X),
+    "strided": lambda X, _: np.repeat(X, 2, axis=0)[::2],
+    "read-only": lambda X, _: read_only(X),
+    "memmap": memmap,
+    "pandas": lambda X, _: pd.DataFrame(X),
+    "polars": lambda X, _: pl.DataFrame(X),
+    "tensor": lambda X, _: torch.from_numpy(X),
+    "csr array": lambda X, _: scipy.sparse.csr_array(X),
+    "csr matrix": lambda X, _: scipy.sparse.csr_matrix(X),
+    "csc": lambda X, _: scipy.sparse.csc_array(X),
+    "coo": lambda X, _: scipy.sparse.coo_array(X),
+    "unsorted csr": lambda X, _: shuffled_csr(X),
+}
+
+
+@pytest.fixture(params=CONTAINERS.values(), ids=CONTAINERS.keys())
+def contained(request, tmp_path):
+    return lambda X: request.param(X, tmp_path)
+
+
+@pytest.fixture(params=["batch", "stream"])
+def solver(request):
+    return request.param
+
+
+@pytest.fixture(params=[2, 1])
+def p(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def amounts():
+    """Amounts, most of them zero, no two alike: nothing is decided by a tie."""
+    rng = np.random.default_rng(3)
+    group = rng.integers(0, 4, 900)
+    rates = rng.gamma(0.3, 1.0, size=(4, 40))
+    return rng.poisson(rates[group]) * rng.uniform(0.5, 1.5, size=(900, 40))
+
+
+@pytest.mark.parametrize("init", ["given", "pca", "random"])
+def test_any_container_gives_the_same_map(contained, solver, p, init, amounts):
+    start = amounts[:20].copy() if init == "given" else init
+    som = TopographicMap(5, 4, solver=solver, p_norm=p, init=start, random_state=0, max_iter=4)
+    plain, other = clone(som).fit(amounts), clone(som).fit(contained(amounts))
+    np.testing.assert_allclose(other.codebook_, plain.codebook_, rtol=1e-5, atol=1e-9)
+    np.testing.assert_array_equal(other.labels_, plain.labels_)
+    np.testing.assert_allclose(other.loss_curve_, plain.loss_curve_, rtol=1e-6)
+    assert other.quantization_error_ == pytest.approx(plain.quantization_error_, rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names, but TopographicMap was fitted without")
+def test_any_container_gets_the_same_answers(contained, p, amounts):
+    weight = np.linspace(0.1, 2, len(amounts))
+    som, other = TopographicMap(5, 4, p_norm=p, max_iter=4).fit(amounts), contained(amounts)
+    np.testing.assert_array_equal(som.predict(other), som.labels_)
+    for output in ("coordinates", "activations", "distances"):
+        som.set_params(output=output)
+        np.testing.assert_allclose(som.transform(other), som.transform(amounts), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(som.score_samples(other), som.score_samples(amounts), rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(som.hit_histogram(other), som.hit_histogram(amounts))
+    assert som.score(other, sample_weight=weight) == pytest.approx(som.score(amounts, sample_weight=weight))
+    assert quantization_error(som, other) == pytest.approx(som.quantization_error_, rel=1e-9)
+    assert topographic_error(som, other) == topographic_error(som, amounts)
+
+
+def test_any_container_continues_a_map(contained, amounts):
+    plain, other = (TopographicMap(5, 4, random_state=0) for _ in range(2))
+    for start in range(0, 900, 300):
+        plain.partial_fit(amounts[start : start + 300])
+        other.partial_fit(contained(amounts[start : start + 300]))
+    np.testing.assert_allclose(other.codebook_, plain.codebook_, rtol=1e-5, atol=1e-9)
+
+
+def test_any_container_takes_weights(contained, solver, amounts):
+    weight = np.random.default_rng(0).uniform(size=900) * (np.arange(900) % 3 > 0)
+    som = TopographicMap(5, 4, solver=solver, init=amounts[:20].copy(), random_state=0, max_iter=3)
+    plain = clone(som).fit(amounts, sample_weight=weight)
+    other = clone(som).fit(contained(amounts), sample_weight=weight)
+    np.testing.assert_allclose(other.codebook_, plain.codebook_, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("norm", [1, 2, 3, np.inf])
+def test_any_container_is_normalized(contained, norm, amounts):
+    X = amounts[amounts.any(axis=1)]
+    som = TopographicMap(4, 4, normalize=True, p_norm=norm, max_iter=3)
+    np.testing.assert_allclose(
+        clone(som).fit(contained(X)).codebook_, clone(som).fit(X).codebook_, rtol=1e-5, atol=1e-9
+    )
+
+
+def test_no_container_is_touched(contained, amounts):
+    X = contained(amounts)
+    before = X.copy() if scipy.sparse.issparse(X) else np.asarray(X).copy()
+    TopographicMap(4, 4, max_iter=2, normalize=True).fit(X).transform(X)
+    if scipy.sparse.issparse(X):
+        for part in ("data", "indices", "indptr", "row", "col"):
+            if hasattr(before, part):
+                np.testing.assert_array_equal(getattr(X, part), getattr(before, part))
+    else:
+        np.testing.assert_array_equal(np.asarray(X), before)

@@ -1,0 +1,210 @@
+"""Dask arrays and frames, without a cluster and on one with processes of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import Client, LocalCluster
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from sktopo import TopographicMap
+from sktopo.metrics import quantization_error, topographic_error
+
+CHUNKS = [(64, 4), (1000, 4), ((100, 350, 450), (1, 3))]
+
+
+@pytest.fixture(scope="module")
+def X():  # noqa: N802
+    rng = np.random.default_rng(0)
+    return (rng.normal(size=(6, 4))[rng.integers(0, 6, 900)] * 3 + rng.normal(size=(900, 4))).astype(np.float32)
+
+
+@pytest.fixture
+def som(X):
+    return TopographicMap(5, 4, init=X[:20].astype(float), solver="batch", max_iter=5)
+
+
+@pytest.mark.parametrize("chunks", CHUNKS, ids=str)
+@pytest.mark.parametrize("weights", [None, "numpy", "dask"])
+def test_any_chunking_gives_the_same_bits(X, som, chunks, weights):
+    weight = None if weights is None else np.random.default_rng(1).uniform(size=900)
+    given = da.from_array(weight, chunks=77) if weights == "dask" else weight
+    plain = clone(som).fit(X, sample_weight=weight)
+    lazy = clone(som).fit(da.from_array(X, chunks=chunks), sample_weight=given)
+    np.testing.assert_array_equal(lazy.codebook_, plain.codebook_)
+    np.testing.assert_array_equal(lazy.loss_curve_, plain.loss_curve_)
+    assert lazy.quantization_error_ == pytest.approx(plain.quantization_error_, rel=1e-12)
+    assert not hasattr(lazy, "labels_")
+
+
+@pytest.mark.parametrize("init", ["pca", "random"])
+@pytest.mark.parametrize("p", [2, 1])
+def test_moments_are_taken_on_the_workers(X, som, init, p):
+    som.set_params(init=init, random_state=0, p_norm=p)
+    lazy = clone(som).fit(da.from_array(X, chunks=(250, 4)))
+    np.testing.assert_allclose(lazy.codebook_, clone(som).fit(X).codebook_, rtol=1e-5)
+
+
+def test_answers_are_lazy_and_the_same(X, som):
+    lazy = da.from_array(X, chunks=(250, 2))
+    som.fit(lazy)
+    for output in ("coordinates", "activations", "distances"):
+        som.set_params(output=output)
+        answer = som.transform(lazy)
+        assert isinstance(answer, da.Array)
+        assert answer.dtype == np.float32
+        np.testing.assert_array_equal(answer.compute(), som.transform(X))
+    units = som.predict(lazy)
+    assert isinstance(units, da.Array)
+    assert units.dtype == np.int64
+    assert units.shape == (900,)
+    np.testing.assert_array_equal(units.compute(), som.predict(X))
+    np.testing.assert_array_equal(som.score_samples(lazy).compute(), som.score_samples(X))
+    np.testing.assert_array_equal(clone(som).fit_predict(lazy).compute(), som.predict(X))
+    assert som.score(lazy) == pytest.approx(som.score(X), rel=1e-12)
+    assert quantization_error(som, lazy) == pytest.approx(quantization_error(som, X), rel=1e-12)
+    assert topographic_error(som, lazy) == pytest.approx(topographic_error(som, X))
+    np.testing.assert_array_equal(som.hit_histogram(lazy), som.hit_histogram(X))
+
+
+def test_an_answer_belongs_to_the_map_that_was_asked(X, som):
+    units = som.fit(X).predict(da.from_array(X, chunks=(250, 4)))
+    expected = som.labels_
+    som.set_params(init="random", random_state=1).fit(X)
+    np.testing.assert_array_equal(units.compute(), expected)
+
+
+def test_frames_keep_their_names(X, som):
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    lazy = dd.from_pandas(frame, npartitions=4)
+    lazy = lazy[lazy.a > -100]  # lengths are not known any more
+    fitted = clone(som).fit(lazy)
+    np.testing.assert_array_equal(fitted.codebook_, clone(som).fit(X).codebook_)
+    assert list(fitted.feature_names_in_) == list("abcd")
+    np.testing.assert_array_equal(fitted.predict(lazy).compute(), fitted.predict(frame))
+    with pytest.raises(ValueError, match="feature names should match"):
+        fitted.predict(lazy[["d", "c", "b", "a"]])
+    some = lazy[lazy.a > frame.a.iloc[:225].max()]  # the first partition is empty
+    np.testing.assert_array_equal(fitted.predict(some).compute(), fitted.predict(frame[frame.a > frame.a[:225].max()]))
+    assert fitted.score(some) == pytest.approx(fitted.score(frame[frame.a > frame.a[:225].max()]))
+
+
+@pytest.mark.parametrize("weights", [False, True])
+def test_streaming_draws_its_rows_from_the_partitions(X, weights):
+    weight = np.random.default_rng(0).uniform(size=900) if weights else None
+    som = TopographicMap(5, 4, solver="stream", random_state=0)
+    plain = clone(som).fit(X, sample_weight=weight)
+    lazy = clone(som).fit(da.from_array(X, chunks=(130, 4)), sample_weight=weight)
+    np.testing.assert_allclose(lazy.codebook_, plain.codebook_, rtol=1e-5)
+    assert lazy.quantization_error_ == pytest.approx(plain.quantization_error_, rel=1e-6)
+
+
+def test_missing_values_are_found_on_the_workers(X, som):
+    gappy = X.copy()
+    gappy[400:, 1] = np.nan
+    plain = clone(som).fit(gappy)
+    lazy = clone(som).fit(da.from_array(gappy, chunks=(200, 4)))
+    np.testing.assert_array_equal(lazy.codebook_, plain.codebook_)
+    gappy[:, 1] = np.nan
+    with pytest.raises(ValueError, match="Every value in column 1 of X is missing"):
+        clone(som).fit(da.from_array(gappy, chunks=(200, 4)))
+    gappy[450] = np.nan
+    with pytest.raises(ValueError, match="Every value in row 50 of X is missing"):
+        clone(som).fit(da.from_array(gappy, chunks=(200, 4)))
+
+
+def test_what_is_wrong_is_named(X, som):
+    lazy = da.from_array(X, chunks=(200, 4))
+    with pytest.raises(ValueError, match="infinity"):
+        clone(som).fit(da.where(lazy > 5, np.inf, lazy))
+    with pytest.raises(ValueError, match="sample_weight must not be negative"):
+        clone(som).fit(lazy, sample_weight=-np.ones(900))
+    with pytest.raises(ValueError, match="zero everywhere"):
+        clone(som).fit(lazy, sample_weight=np.zeros(900))
+    with pytest.raises(ValueError, match=r"sample_weight.shape == \(5,\), expected \(900,\)"):
+        clone(som).fit(lazy, sample_weight=np.ones(5))
+    with pytest.raises(ValueError, match=r"one chunk at a time: call it with X.partitions\[i\].compute"):
+        clone(som).partial_fit(lazy)
+    with pytest.raises(ValueError, match="X has 3 features, but TopographicMap is expecting 4"):
+        clone(som).fit(lazy).predict(lazy[:, :3])
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    settings = {"distributed.scheduler.allowed-failures": 20, "distributed.comm.timeouts.connect": "60s"}
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+        ) as cluster,
+    ):
+        yield cluster
+
+
+def slow_rows(block):
+    """A partition that takes a while to read, so that there is a middle of the fit to die in."""
+    time.sleep(0.02)
+    return block
+
+
+@pytest.mark.filterwarnings("ignore")  # of workers that have been killed
+def test_the_same_bits_on_a_cluster_even_if_a_worker_dies(X, som, cluster):
+    expected = clone(som).fit(X)
+    lazy = da.from_array(X, chunks=(100, 4)).map_blocks(slow_rows, dtype=X.dtype)
+    with Client(cluster) as client:
+        calm = clone(som).fit(lazy)
+        np.testing.assert_array_equal(calm.codebook_, expected.codebook_)
+        np.testing.assert_array_equal(calm.predict(lazy).compute(), expected.labels_)
+        process = client.run(os.getpid)[min(client.run(os.getpid))]
+        killer = threading.Timer(0.4, os.kill, (process, signal.SIGKILL))
+        killer.start()
+        stormy = clone(som).fit(lazy)
+        killer.join()
+        np.testing.assert_array_equal(stormy.codebook_, expected.codebook_)
+        client.wait_for_workers(2, timeout=60)
+        assert process not in client.run(os.getpid).values()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_the_number_of_workers_changes_no_bit(X, som, n_workers, cluster):
+    cluster.scale(n_workers)
+    with Client(cluster) as client:
+        client.wait_for_workers(n_workers, timeout=60)
+        fitted = clone(som).fit(da.from_array(X, chunks=(150, 4)))
+    np.testing.assert_array_equal(fitted.codebook_, clone(som).fit(X).codebook_)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_grid_search_runs_on_the_cluster(X, cluster):
+    grid = {"sigma_final": [0.4, 0.8], "height": [3, 5]}
+    with Client(cluster), joblib.parallel_config("dask"):
+        search = GridSearchCV(TopographicMap(4, 4, max_iter=4), grid, cv=3).fit(X)
+    assert search.best_params_ == {"height": 5, "sigma_final": 0.4}
+
+
+def test_what_travels_with_a_step_is_small(X):
+    """The codebook, not the data: DaskSource leaves its graph behind."""
+    import pickle
+
+    from sktopo._sources import DaskRows, DaskSource
+
+    source = DaskSource(DaskRows.of(da.from_array(X, chunks=(100, 4))), None)
+    assert len(pickle.dumps(source)) < 1000
+
+
+def test_dask_is_not_imported_unless_it_is_there_already():
+    code = "import sys, sktopo, numpy as np; sktopo.TopographicMap(2, 2).fit(np.eye(4)); print('dask' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"

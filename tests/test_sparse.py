@@ -1,0 +1,121 @@
+"""Sparse rows: what is particular to them."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from oracles import distances
+from sklearn.base import clone
+
+from sktopo import TopographicMap
+from sktopo._search import Search
+from sktopo._sources import SparseSource
+
+CPU = torch.device("cpu")
+
+
+def chunk(X):
+    return next(SparseSource(scipy.sparse.csr_array(X), None, CPU).chunks())[0]
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_the_search_equals_brute_force(offset, scale, p_norm, rng):
+    X = rng.normal(size=(150, 9)) * (rng.uniform(size=(150, 9)) < 0.3)
+    X[:, 0] = np.round((offset + X[:, 0]) * 2**20) / 2**20
+    W = X[rng.permutation(150)[:30]] + np.round(0.1 * rng.normal(size=(30, 9)) * 2**20) / 2**20
+    W[5] = X[7]
+    X, W = X * scale, W * scale
+    search = Search(torch.from_numpy(W), p_norm, torch.float64)
+    expected = distances(X / scale, W / scale, p_norm)
+    best, units = search.two_best(chunk(X)).numpy(), search.bmu(chunk(X))
+    np.testing.assert_array_equal(best[:, 0], units)
+    np.testing.assert_array_equal(best, search.two_best(torch.from_numpy(X)).numpy())
+    np.testing.assert_allclose(expected[np.arange(150), units], expected.min(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(search.distances(chunk(X)) / scale, expected, rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(search.distance(chunk(X), units) / scale, expected.min(axis=1), rtol=1e-7, atol=1e-12)
+
+
+def test_a_rows_answer_never_depends_on_its_neighbors(rng):
+    X = scipy.sparse.random(700, 300, density=0.05, format="csr", random_state=0)
+    som = TopographicMap(6, 5, max_iter=3, output="distances").fit(X)
+    together, units = som.transform(X), som.predict(X)
+    for rows in (slice(0, 1), slice(17, 18), slice(90, 371)):
+        np.testing.assert_array_equal(som.transform(X[rows]), together[rows])
+        np.testing.assert_array_equal(som.predict(X[rows]), units[rows])
+
+
+@pytest.mark.parametrize("fractions", [False, True])
+def test_neither_chunks_nor_row_order_nor_threads_change_a_bit(fractions, rng):
+    X = scipy.sparse.random(900, 50, density=0.1, format="csr", random_state=0)
+    weight = rng.uniform(size=900) if fractions else rng.integers(0, 4, 900)
+    som = TopographicMap(4, 4, init=X[:16].toarray(), max_iter=4, solver="batch")
+    whole = clone(som).fit(X, sample_weight=weight)
+    order = rng.permutation(900)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        single = clone(som).fit(X, sample_weight=weight)
+    finally:
+        torch.set_num_threads(threads)
+    small = clone(som).set_params(batch_size=64).fit(X, sample_weight=weight)
+    for other in (single, small, clone(som).fit(X[order], sample_weight=weight[order])):
+        np.testing.assert_array_equal(other.codebook_, whole.codebook_)
+
+
+def test_integer_weights_equal_repeated_rows_to_the_bit(rng):
+    X = scipy.sparse.random(200, 50, density=0.1, format="csr", random_state=0)
+    weight = rng.integers(0, 4, 200)
+    som = TopographicMap(4, 4, init=X[:16].toarray(), max_iter=4)
+    repeated = clone(som).fit(X[np.repeat(np.arange(200), weight)])
+    np.testing.assert_array_equal(clone(som).fit(X, sample_weight=weight).codebook_, repeated.codebook_)
+
+
+def test_a_bias_of_the_units_is_compared_too(rng):
+    from sktopo._sparse_search import SparseSearch
+
+    X, W, bias = (
+        rng.normal(size=(80, 5)) * (rng.uniform(size=(80, 5)) < 0.4),
+        rng.normal(size=(7, 5)),
+        rng.uniform(size=7),
+    )
+    W, dense = torch.from_numpy(W), Search(torch.from_numpy(W), 2.0, torch.float64)
+    found = SparseSearch(W, 2.0, torch.from_numpy(bias)).bmu(chunk(X), dense)
+    np.testing.assert_array_equal(found, (distances(X, W.numpy(), 2) ** 2 + bias).argmin(axis=1))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_stored_values_are_finite_numbers(value):
+    X = scipy.sparse.csr_array(np.eye(6))
+    som = TopographicMap(2, 2).fit(X)
+    X.data[3] = value
+    for ask in (som.predict, som.fit, som.score, som.partial_fit):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
+            ask(X)
+
+
+WIDE = """
+import resource, sys
+import numpy as np, scipy.sparse
+from sktopo import TopographicMap
+n, d, m = map(int, sys.argv[1:4])
+rng = np.random.default_rng(0)
+group = rng.integers(0, 20, n)
+columns = (rng.integers(0, d // 20, (n, m)) + (d // 20) * group[:, None]).astype(np.int32)
+X = scipy.sparse.csr_array((np.ones(n * m, np.float32), columns.ravel(), np.arange(0, n * m + 1, m)), shape=(n, d))
+som = TopographicMap(8, 8, solver=sys.argv[4], random_state=0).fit(X)
+pure = np.mean([np.bincount(group[som.labels_ == u]).max() / (som.labels_ == u).sum() for u in np.unique(som.labels_)])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, pure)
+"""
+
+
+@pytest.mark.parametrize("solver", ["batch", "stream"])
+def test_wide_rows_are_never_made_dense(solver):
+    """6 000 x 20 000 would be 960 MB; docs/how-to/sparse-data.md has 200 000 rows."""
+    command = [sys.executable, "-c", WIDE, "6000", "20000", "20", solver]
+    peak, pure = map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert peak < 900  # MB, with 350 of them for the imports
+    assert pure > 0.8
