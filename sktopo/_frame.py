@@ -35,19 +35,14 @@ class DataRange:
         """The range of some rows (n, n_features) and weights (n,)."""
         counts = weight > 0
         everyone = bool(counts.all())
-        missing = not x.is_sparse and bool(torch.isnan(x.amin(dim=0)).any())
         counted = x if everyone else x.index_select(0, torch.nonzero(counts)[:, 0])
+        missing = False
         if x.is_sparse:
             low, high = extremes(counted if everyone else counted.coalesce())
-        elif not len(counted):
-            low = x.new_full((x.shape[1],), math.inf)
-            high = -low
-        elif missing:
-            gaps = torch.isnan(counted)
-            low, high = (counted.masked_fill(gaps, end) for end in (math.inf, -math.inf))
-            low, high = low.amin(dim=0), high.amax(dim=0)
         else:
-            low, high = counted.amin(dim=0), counted.amax(dim=0)
+            least = x.amin(dim=0)
+            missing = bool(torch.isnan(least).any())
+            low, high = (least, x.amax(dim=0)) if everyone and not missing else _extremes(counted)
         whole = bool((weight == weight.round()).all())
         low, high = low.to(weight.dtype), high.to(weight.dtype)
         return cls(low, high, float(weight.sum()), float(weight.max()), whole, missing, x.is_sparse)
@@ -128,3 +123,11 @@ class Frame:
             return with_values(x, x.values().to(self.scale.dtype) / self.scale)
         # halves, because the difference of two huge values of opposite sign must stay finite
         return torch.add(-self._half_centre, x, alpha=0.5, out=out).mul_(2 / self.scale)
+
+
+def _extremes(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and greatest value of each feature that is not missing; infinite, and crossed, where there is none."""
+    if not len(x):
+        return x.new_full((x.shape[1],), math.inf), x.new_full((x.shape[1],), -math.inf)
+    gaps = torch.isnan(x)
+    return x.masked_fill(gaps, math.inf).amin(dim=0), x.masked_fill(gaps, -math.inf).amax(dim=0)
