@@ -73,3 +73,58 @@ def batch_epoch(X, weight, W, H):
         for a, c, x in zip(weight, winners, X, strict=True)
     )
     return winners, updated, loss / sum(weight)
+
+
+def neighbors_of(height, width, hexagonal, periodic, neighbors=None):
+    """For each unit, the units at distance 1 (of 8: along diagonals too)."""
+    order = 2.0 if hexagonal else {None: np.inf, 8: np.inf, 4: 1.0}[neighbors]
+    apart = lattice_distances(height, width, hexagonal, periodic, order)
+    return [[k for k in range(len(apart)) if k != j and apart[j, k] < 1.001] for j in range(len(apart))]
+
+
+def shortest_paths(W, near, p):
+    """Floyd and Warshall's three loops."""
+    n = len(W)
+    length = np.full((n, n), np.inf)
+    for j in range(n):
+        length[j, j] = 0
+        for k in near[j]:
+            length[j, k] = distance(W[j], W[k], p)
+    for via in range(n):
+        for j in range(n):
+            for k in range(n):
+                length[j, k] = min(length[j, k], length[j, via] + length[via, k])
+    return length
+
+
+def topographic_product(W, apart, p):
+    """Bauer and Pawelzik's definition, loop for loop; `apart` are the lattice distances."""
+    n = len(W)
+    between = distances(W, W, p)
+    total = 0.0
+    for j in range(n):
+        others = [k for k in range(n) if k != j]
+        on_lattice = sorted(others, key=lambda k: (round(apart[j, k], 9), k))
+        among = sorted(others, key=lambda k: (between[j, k], k))
+        for k in range(1, n):
+            product = 0.0
+            for a, v in zip(on_lattice[:k], among[:k], strict=True):
+                product += math.log(between[j, a] / between[j, v]) + math.log(apart[j, a] / apart[j, v])
+            total += product / (2 * k)
+    return total / (n * (n - 1))
+
+
+def neighbors_kept(near, far, k):
+    """Venna and Kaski's measure: the k nearest by `near`, their ranks by `far` (both (n, n)), ties averaged."""
+    n, behind = len(near), 0.0
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        last = sorted(near[i][j] for j in others)[k - 1]
+        closer = sum(near[i][j] < last for j in others)
+        tied = sum(near[i][j] == last for j in others)
+        for j in others:
+            share = 1.0 if near[i][j] < last else (k - closer) / tied if near[i][j] == last else 0.0
+            before = sum(far[i][m] < far[i][j] for m in others)
+            alike = sum(far[i][m] == far[i][j] for m in others)
+            behind += share * max(0.0, before + (alike + 1) / 2 - k)
+    return 1 - behind * 2 / (n * k * (2 * n - 3 * k - 1))

@@ -1,36 +1,91 @@
 import numpy as np
 import pytest
 from minisom import MiniSom
-from oracles import distances, lattice_distances
+from oracles import (
+    distance,
+    distances,
+    lattice_distances,
+    neighborhood_matrix,
+    neighbors_kept,
+    neighbors_of,
+    shortest_paths,
+)
+from oracles import topographic_product as looped_topographic_product
 from sklearn.cluster import KMeans
+from sklearn.manifold import trustworthiness as sklearns_trustworthiness
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktopo import TopographicMap
-from sktopo.metrics import quantization_error, topographic_error
+from sktopo.metrics import (
+    combined_error,
+    continuity,
+    distortion,
+    explained_variance,
+    hit_entropy,
+    neg_combined_error_scorer,
+    neg_quantization_error_scorer,
+    neg_topographic_error_scorer,
+    quantization_error,
+    topographic_error,
+    topographic_product,
+    trustworthiness,
+    trustworthiness_scorer,
+)
+
+MEASURES = (
+    quantization_error,
+    topographic_error,
+    distortion,
+    explained_variance,
+    combined_error,
+    trustworthiness,
+    continuity,
+    hit_entropy,
+)
+WEIGHTED = (quantization_error, topographic_error, distortion, explained_variance, combined_error, hit_entropy)
+SHAPES = [
+    ("rectangular", False, None),
+    ("rectangular", True, 4),
+    ("hexagonal", False, None),
+    ("hexagonal", True, 6),
+]
 
 
 def with_minisoms_codebook(X, lattice, height, width):
     """A MiniSom and a map of ours that hold the same codebook."""
-    # MiniSom's x is our row; its hexagonal lattice shifts the other rows, so columns are mirrored
-    rival = MiniSom(height, width, X.shape[1], topology=lattice, random_seed=0, sigma=1.5)
+    # MiniSom's first index is our column. It moves every other row, counted from the last, half a unit to the left:
+    # with an even number of rows these are ours mirrored
+    rival = MiniSom(width, height, X.shape[1], topology=lattice, random_seed=0, sigma=1.5)
     rival.train(X, 300)
-    som = TopographicMap(height, width, lattice=lattice, max_iter=1).fit(X)
-    som.codebook_ = rival.get_weights().reshape(height * width, -1)
+    som = TopographicMap(height, width, lattice=lattice, sigma_final=1.5, max_iter=1).fit(X)
+    weights = rival.get_weights()
+    mirrored = lattice == "hexagonal" and height % 2 == 0
+    som.codebook_ = (weights[::-1] if mirrored else weights).transpose(1, 0, 2).reshape(height * width, -1).copy()
     return rival, som
 
 
 @pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
-def test_quantization_error_is_minisoms(iris, lattice):
-    X = iris[0]
-    rival, som = with_minisoms_codebook(X, lattice, 6, 5)
-    assert quantization_error(som, X) == pytest.approx(rival.quantization_error(X), rel=1e-12)
-
-
-def test_topographic_error_is_minisoms_on_rectangles(digits):
+@pytest.mark.parametrize(("height", "width"), [(7, 9), (6, 5)])
+def test_errors_are_minisoms(digits, lattice, height, width):
     X = digits[0]
-    rival, som = with_minisoms_codebook(X, "rectangular", 7, 9)
+    rival, som = with_minisoms_codebook(X, lattice, height, width)
+    assert quantization_error(som, X) == pytest.approx(rival.quantization_error(X), rel=1e-12)
     assert topographic_error(som, X) == pytest.approx(rival.topographic_error(X), abs=1e-12)
+    assert 0 < topographic_error(som, X) < 1
+
+
+@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+@pytest.mark.parametrize("height", [7, 6])
+def test_distortion_is_minisoms(iris, lattice, height):
+    X = iris[0]
+    rival, som = with_minisoms_codebook(X, lattice, height, 5)
+    # MiniSom sums over samples, and weighs distances instead of their squares: its own winners and neighborhood do
+    expected = np.mean(
+        [(rival.neighborhood(rival.winner(x), 1.5) * ((x - rival.get_weights()) ** 2).sum(axis=2)).sum() for x in X]
+    )
+    assert distortion(som, X) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -73,8 +128,10 @@ def test_a_pipeline_is_accepted(iris):
     X = iris[0]
     model = make_pipeline(StandardScaler(), TopographicMap(4, 4)).fit(X)
     scaled = model[0].transform(X)
-    assert quantization_error(model, X) == quantization_error(model[-1], scaled)
-    assert topographic_error(model, X) == topographic_error(model[-1], scaled)
+    for measure in MEASURES:
+        assert measure(model, X) == measure(model[-1], scaled)
+        assert measure(make_pipeline(model), X) == measure(model, X)
+    assert topographic_product(model) == topographic_product(model[-1])
     alone = make_pipeline(TopographicMap(4, 4)).fit(X)
     assert quantization_error(alone, X) == -alone.score(X)
 
@@ -90,9 +147,192 @@ def test_unknown_neighbors_are_refused(iris, lattice, neighbors):
         topographic_error(som, iris[0], neighbors=neighbors)
 
 
+def test_distortion_equals_the_loop(iris, neighborhood, p_norm, lattice):
+    X = iris[0]
+    height, width = lattice.height, lattice.width
+    hexagonal = type(lattice).__name__ == "HexagonalLattice"
+    kind = "hexagonal" if hexagonal else "rectangular"
+    options = {"lattice": kind, "periodic": lattice.periodic, "neighborhood": neighborhood, "p_norm": p_norm}
+    som = TopographicMap(height, width, sigma_final=1.2, max_iter=2, **options).fit(X)
+    H = neighborhood_matrix(neighborhood, lattice_distances(height, width, hexagonal, lattice.periodic), som.sigma_)
+    apart = distances(X, som.codebook_, p_norm)
+    energy = [h @ d**2 for h, d in zip(H[apart.argmin(axis=1)], apart, strict=True)]
+    weight = np.linspace(0, 3, len(X))
+    assert distortion(som, X) == pytest.approx(np.mean(energy), rel=1e-9)
+    assert distortion(som, X, sample_weight=weight) == pytest.approx(np.average(energy, weights=weight), rel=1e-9)
+
+
+def test_explained_variance_equals_the_loop(iris, p_norm):
+    X = iris[0] + 1e4
+    som = TopographicMap(4, 4, p_norm=p_norm).fit(X)
+    weight = np.linspace(0, 3, len(X))
+    mean = np.average(X, axis=0, weights=weight)
+    unexplained = sum(a * d**2 for a, d in zip(weight, distances(X, som.codebook_, p_norm).min(axis=1), strict=True))
+    spread = sum(a * distance(x, mean, p_norm) ** 2 for a, x in zip(weight, X, strict=True))
+    assert explained_variance(som, X, sample_weight=weight) == pytest.approx(1 - unexplained / spread, rel=1e-9)
+
+
+def test_samples_without_spread_are_explained_or_not(iris):
+    som = TopographicMap(3, 3).fit(iris[0])
+    assert explained_variance(som, np.repeat(som.codebook_[:1], 3, axis=0)) == 1
+    assert explained_variance(som, np.full((3, 4), 2.5)) == 0
+
+
+@pytest.mark.parametrize(("lattice", "periodic", "neighbors"), SHAPES)
+@pytest.mark.parametrize("p", [1.0, 2.0, np.inf])
+def test_combined_error_equals_the_loop(digits, lattice, periodic, neighbors, p):
+    X = digits[0][:300]
+    options = {"lattice": lattice, "periodic": periodic, "p_norm": p}
+    som = TopographicMap(6, 5, sigma_final=0.3, **options).fit(X)
+    som.codebook_[7] = som.codebook_[8]  # an edge may have length 0
+    ways = shortest_paths(som.codebook_, neighbors_of(6, 5, lattice == "hexagonal", periodic, neighbors), p)
+    apart = distances(X, som.codebook_, p)
+    best, second = apart.argsort(axis=1, kind="stable")[:, :2].T
+    errors = apart.min(axis=1) + ways[best, second]
+    weight = np.arange(300.0)
+    assert combined_error(som, X, neighbors=neighbors) == pytest.approx(errors.mean(), rel=1e-9)
+    assert combined_error(som, X, neighbors=neighbors, sample_weight=weight) == pytest.approx(
+        np.average(errors, weights=weight), rel=1e-9
+    )
+
+
+@pytest.mark.parametrize(("lattice", "periodic", "neighbors"), SHAPES)
+def test_topographic_product_equals_the_loop(digits, lattice, periodic, neighbors):
+    som = TopographicMap(6, 5, lattice=lattice, periodic=periodic, sigma_final=0.3).fit(digits[0][:300])
+    apart = lattice_distances(6, 5, lattice == "hexagonal", periodic)
+    expected = looped_topographic_product(som.codebook_, apart, 2)
+    assert topographic_product(som) == pytest.approx(expected, rel=1e-9)
+
+
+def test_topographic_product_of_a_perfect_map_is_zero():
+    som = TopographicMap(1, 9).fit(np.arange(9.0)[:, None])
+    som.codebook_ = np.arange(9.0)[:, None]
+    assert topographic_product(som) == pytest.approx(0, abs=1e-12)
+    assert topographic_product(TopographicMap(1, 1).fit(np.arange(9.0)[:, None])) == 0
+
+
+def test_topographic_product_needs_different_prototypes(iris):
+    som = TopographicMap(3, 3).fit(iris[0])
+    som.codebook_[5] = som.codebook_[2]
+    with pytest.raises(ValueError, match="units 2 and 5 are equal"):
+        topographic_product(som)
+
+
+@pytest.mark.parametrize(("lattice", "periodic", "neighbors"), SHAPES)
+@pytest.mark.parametrize("k", [1, 5, 20])
+def test_trustworthiness_and_continuity_equal_the_loop(iris, lattice, periodic, neighbors, k):
+    X = (10 * iris[0][::3]).round()  # whole numbers: repeated rows, and ties that are exact
+    som = TopographicMap(4, 5, lattice=lattice, periodic=periodic).fit(X)
+    bmu = som.predict(X)
+    on_map = lattice_distances(4, 5, lattice == "hexagonal", periodic).round(9)[bmu][:, bmu]
+    in_data = distances(X, X, 2)
+    assert trustworthiness(som, X, k) == pytest.approx(neighbors_kept(on_map, in_data, k), rel=1e-9)
+    assert continuity(som, X, k) == pytest.approx(neighbors_kept(in_data, on_map, k), rel=1e-9)
+
+
+def test_trustworthiness_is_scikit_learns_where_nothing_ties(rng):
+    places = np.array([1, 2, 4, 8, 13, 21, 31, 45, 66, 81, 97, 123, 148, 182])  # no two differences are equal
+    X = rng.normal(size=(14, 3))
+    som = TopographicMap(1, 200, max_iter=1).fit(X)
+    som.codebook_[:] = 1e3
+    som.codebook_[places] = X
+    for k in (1, 3, 6):
+        expected = sklearns_trustworthiness(X, places[:, None], n_neighbors=k)
+        assert trustworthiness(som, X, k) == pytest.approx(expected, rel=1e-12)
+        expected = sklearns_trustworthiness(places[:, None], X, n_neighbors=k)
+        assert continuity(som, X, k) == pytest.approx(expected, rel=1e-12)
+
+
+def test_ranks_do_not_depend_on_the_order_of_the_samples(digits, rng):
+    X = digits[0][:400]
+    som = TopographicMap(5, 5).fit(X)
+    other = X[rng.permutation(400)]
+    for measure in (trustworthiness, continuity):
+        assert measure(som, other) == pytest.approx(measure(som, X), rel=1e-12)
+
+
+def test_ranks_of_a_sample_of_the_rows(digits):
+    X = digits[0][:900]
+    som = TopographicMap(5, 5).fit(X)
+    for measure in (trustworthiness, continuity):
+        some, again, other = (measure(som, X, max_samples=500, random_state=seed) for seed in (0, 0, 1))
+        assert some == again != other
+        assert some == pytest.approx(measure(som, X), abs=0.03)
+
+
+@pytest.mark.parametrize("k", [0, 5])
+def test_too_few_or_too_many_neighbors_are_refused(iris, k):
+    som = TopographicMap(3, 3).fit(iris[0])
+    for measure in (trustworthiness, continuity):
+        with pytest.raises(ValueError, match=f"n_neighbors must be at least 1 and less than half .* got {k}"):
+            measure(som, iris[0][:10], k)
+
+
+def test_hit_entropy_equals_the_loop(iris):
+    X = iris[0]
+    som = TopographicMap(4, 4).fit(X)
+    weight = np.linspace(0, 3, len(X))
+    share = [weight[som.labels_ == unit].sum() / weight.sum() for unit in range(16)]
+    expected = -sum(p * np.log(p) for p in share if p > 0) / np.log(16)
+    assert hit_entropy(som, X, sample_weight=weight) == pytest.approx(expected, rel=1e-12)
+    assert hit_entropy(som, som.codebook_) == pytest.approx(1)
+    assert hit_entropy(som, X[:1]) == 0
+    assert hit_entropy(TopographicMap(1, 1).fit(X), X) == 1
+
+
+@pytest.mark.parametrize("measure", WEIGHTED)
+def test_integer_weights_equal_repeated_rows(iris, rng, measure):
+    X = iris[0]
+    som = TopographicMap(4, 4).fit(X)
+    weight = rng.integers(0, 4, len(X))
+    expected = measure(som, np.repeat(X, weight, axis=0))
+    assert measure(som, X, sample_weight=weight) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("measure", WEIGHTED)
+def test_chunks_do_not_matter(digits, rng, measure):
+    X = np.repeat(digits[0], 12, axis=0)  # more than one chunk
+    som = TopographicMap(6, 6).fit(digits[0])
+    assert measure(som, X[rng.permutation(len(X))]) == pytest.approx(measure(som, digits[0]), rel=1e-12)
+
+
+SCORERS = {
+    "quantization": neg_quantization_error_scorer,
+    "topography": neg_topographic_error_scorer,
+    "combined": neg_combined_error_scorer,
+    "trustworthiness": trustworthiness_scorer,
+}
+
+
+def test_a_dict_of_scorers_tunes_a_map_inside_a_pipeline(iris):
+    X = iris[0]
+    model = make_pipeline(StandardScaler(), TopographicMap())
+    grid = {
+        "topographicmap__height": [3, 5],
+        "topographicmap__width": [3, 5],
+        "topographicmap__sigma_final": [0.5, 1.5],
+    }
+    search = GridSearchCV(model, grid, scoring=SCORERS, refit="combined", cv=3).fit(X)
+    assert np.isfinite([search.cv_results_[f"mean_test_{name}"] for name in SCORERS]).all()
+    assert search.best_index_ == search.cv_results_["mean_test_combined"].argmax()
+    assert neg_combined_error_scorer(search.best_estimator_, X) == -combined_error(search.best_estimator_, X)
+
+
+@pytest.mark.parametrize("scorer", SCORERS.values())
+def test_a_single_scorer_tunes_a_map_with_and_without_y(iris, scorer):
+    X, y = iris
+    searches = [GridSearchCV(TopographicMap(4, 4), {"sigma_final": [0.4, 2]}, scoring=scorer, cv=3) for _ in range(2)]
+    assert searches[0].fit(X).best_params_ == searches[1].fit(X, None).best_params_
+    folds = [(np.flatnonzero(np.arange(150) % 3 != i), np.flatnonzero(np.arange(150) % 3 == i)) for i in range(3)]
+    with_y = GridSearchCV(TopographicMap(4, 4), {"sigma_final": [0.4, 2]}, scoring=scorer, cv=folds).fit(X, y)
+    first = TopographicMap(4, 4, sigma_final=0.4).fit(X[folds[0][0]])
+    assert with_y.cv_results_["split0_test_score"][0] == scorer(first, X[folds[0][1]])
+
+
 def test_python_floats_come_back(iris):
     som = TopographicMap(3, 3).fit(iris[0].astype(np.float32))
-    assert {type(f(som, iris[0])) for f in (quantization_error, topographic_error)} == {float}
+    assert {type(measure(som, iris[0])) for measure in (*MEASURES, *SCORERS.values())} == {float}
+    assert type(topographic_product(som)) is float
     assert type(som.score(iris[0])) is float
     assert type(som.quantization_error_) is float
 

@@ -17,8 +17,7 @@ import sktopo.nn
 EXAMPLES = {
     "sktopo.TopographicMap",
     "sktopo.nn.TopographicLayer",
-    "sktopo.metrics.quantization_error",
-    "sktopo.metrics.topographic_error",
+    *(f"sktopo.metrics.{name}" for name in sktopo.metrics.__all__),
 }
 # ES01, SA01, EX01: extended summaries, see-also and examples where they help. GL08 is ruff's. SS05, SS06 and RT05: a
 # function that returns a thing is documented by its name. PR06, PR10: scikit-learn's types are prose. YD01: yields.

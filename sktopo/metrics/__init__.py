@@ -1,0 +1,35 @@
+"""Quality measures of a fitted map, and scorers for model choice.
+
+Every measure takes a map or a Pipeline that ends in one, and returns a Python float.
+"""
+
+from sktopo.metrics._combined import combined_error
+from sktopo.metrics._errors import distortion, explained_variance, quantization_error, topographic_error
+from sktopo.metrics._hits import hit_entropy
+from sktopo.metrics._means import distances_to_bmu as distances_to_bmu  # the rooms above use these three
+from sktopo.metrics._means import weighted_mean as weighted_mean
+from sktopo.metrics._means import weighted_sum as weighted_sum
+from sktopo.metrics._product import topographic_product
+from sktopo.metrics._ranks import continuity, trustworthiness
+from sktopo.metrics._scorers import (
+    neg_combined_error_scorer,
+    neg_quantization_error_scorer,
+    neg_topographic_error_scorer,
+    trustworthiness_scorer,
+)
+
+__all__ = [
+    "combined_error",
+    "continuity",
+    "distortion",
+    "explained_variance",
+    "hit_entropy",
+    "neg_combined_error_scorer",
+    "neg_quantization_error_scorer",
+    "neg_topographic_error_scorer",
+    "quantization_error",
+    "topographic_error",
+    "topographic_product",
+    "trustworthiness",
+    "trustworthiness_scorer",
+]
