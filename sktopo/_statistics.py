@@ -99,18 +99,20 @@ class Grid(Frame):
         # not fall on either side of a power of two by a rounding error.
         self._weight_unit = 1.0 if self._integer_weights else 2.0 ** math.frexp(extent.total_weight * 1.000001)[1]
 
-    def totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
-        """Integer sums of one chunk: int64 (2, n_units, n_features + 2). Totals of chunks add."""
+    def limbs(self, x: Tensor, weight: Tensor) -> Tensor:
+        """Weighted samples, their weights and squares as integers: (2, n, n_features + 2), in the widest type."""
         on_grid = self._on_grid(x)
         squares = (on_grid * self._square_unit).square_().sum(dim=1, keepdim=True)
         values = torch.cat([on_grid, torch.ones_like(squares), squares], dim=1)
         weight = (weight / self._weight_unit)[:, None]
         if self._integer_weights:
-            limbs = [limb.mul_(weight) for limb in _limbs(values, LIMB_BITS)]
-        else:
-            limbs = _limbs(values.mul_(weight), 2 * LIMB_BITS)
-        dtype = values.dtype if self._in_floats else torch.int64
-        sums = torch.zeros((2, n_units, values.shape[1]), dtype=dtype, device=values.device)
+            return _limbs(values, LIMB_BITS).mul_(weight)
+        return _limbs(values.mul_(weight), 2 * LIMB_BITS)
+
+    def totals(self, limbs: Tensor, unit: Tensor, n_units: int) -> Tensor:
+        """Integer sums of one chunk: int64 (2, n_units, n_features + 2). Totals of chunks add."""
+        dtype = limbs.dtype if self._in_floats else torch.int64
+        sums = torch.zeros((2, n_units, limbs.shape[2]), dtype=dtype, device=limbs.device)
         for limb, into in zip(limbs, sums, strict=True):
             into.scatter_add_(0, unit[:, None].expand_as(limb), limb.to(dtype))  # exact: integers below 2^53
         return sums.to(torch.int64)
@@ -128,11 +130,14 @@ class Grid(Frame):
         return torch.add(-self._half_centre, x, alpha=0.5).mul_(self._to_grid)
 
 
-def _limbs(values: Tensor, bits: int) -> list[Tensor]:
-    """Values as ``high 2^-bits + low 2^-(bits + 26)`` with integers `high` and `low`."""
-    fine = values * 2.0**bits
-    high = fine.round()
-    return [high, fine.sub_(high).mul_(2.0**LIMB_BITS).round_()]
+def _limbs(values: Tensor, bits: int) -> Tensor:
+    """Values as ``high 2^-bits + low 2^-(bits + 26)`` with integers `high` and `low`: (2, n, m)."""
+    limbs = values.new_empty((2, *values.shape))
+    high, low = limbs
+    torch.mul(values, 2.0**bits, out=low)
+    torch.round(low, out=high)
+    low.sub_(high).mul_(2.0**LIMB_BITS).round_()
+    return limbs
 
 
 def update_codebook(statistics: UnitStatistics, smooth: Callable[[Tensor], Tensor], previous: Tensor) -> Tensor:

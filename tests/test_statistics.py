@@ -18,8 +18,8 @@ def make_grid(X, weight=None):
 
 
 def totals(grid, X, weight, unit, n_units=4):
-    arguments = (torch.from_numpy(np.ascontiguousarray(a)) for a in (X, weight, unit))
-    return grid.totals(*arguments, n_units)
+    x, weight, unit = (torch.from_numpy(np.ascontiguousarray(a)) for a in (X, weight, unit))
+    return grid.totals(grid.limbs(x, weight), unit, n_units)
 
 
 @pytest.fixture(params=["ones", "integers", "fractions"])

@@ -17,6 +17,8 @@ from sktopo.initialization import Moments
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
 DEFAULT_EPOCHS = 20
+# The integers of a data set are made once and kept if they take no more than this.
+KEPT_BYTES = 16 * 2**20
 
 
 class BatchSolver(Solver):
@@ -32,6 +34,8 @@ class BatchSolver(Solver):
     def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
         super().__init__(problem, settings, source)
         self._grid = Grid(problem.frame.extent)
+        kept = 2 * 8 * source.n_rows * (source.n_features + 2) <= KEPT_BYTES
+        self._kept = [(x, self._grid.limbs(x, weight)) for x, weight in source.chunks()] if kept else []
         self._smoother = make_smoother(problem.lattice, problem.neighborhood)
 
     @classmethod
@@ -57,4 +61,9 @@ class BatchSolver(Solver):
     def _statistics(self, codebook: Tensor) -> UnitStatistics:
         grid, n_units = self._grid, self.problem.lattice.n_units
         search = Search(grid.from_frame(codebook), self.problem.p_norm, self.source.dtype)
-        return grid.statistics(self.source.reduce(lambda x, weight: grid.totals(x, weight, search.bmu(x), n_units)))
+        if self._kept:
+            first, *others = [grid.totals(limbs, search.bmu(x), n_units) for x, limbs in self._kept]
+            return grid.statistics(sum(others, first))
+        return grid.statistics(
+            self.source.reduce(lambda x, weight: grid.totals(grid.limbs(x, weight), search.bmu(x), n_units))
+        )
