@@ -22,7 +22,7 @@ model = make_pipeline(StandardScaler(), TopographicMap(height=9, width=7)).fit(w
 # scaler.
 scaler, som = model
 planes = scaler.inverse_transform(som.codebook_).T.reshape(-1, som.height_, som.width_)
-figure, axes = plt.subplots(3, 5, figsize=(10, 8))
+figure, axes = plt.subplots(3, 5, figsize=(10, 7))
 for ax, plane, name in zip(axes.flat, planes, wine.data.columns, strict=False):
     image = ax.imshow(plane, cmap="viridis")
     ax.set(xticks=[], yticks=[])

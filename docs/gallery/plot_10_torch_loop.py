@@ -21,13 +21,17 @@ torch.manual_seed(0)
 encoder = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 8))
 decoder = nn.Sequential(nn.Linear(8, 128), nn.ReLU(), nn.Linear(128, 64))
 layer = TopographicLayer(8, height=10, width=14, normalize=False)
-parameters = [*encoder.parameters(), *decoder.parameters(), *layer.parameters()]
-optimizer = torch.optim.Adam(parameters, lr=3e-3)
+optimizer = torch.optim.Adam(
+    [
+        {"params": [*encoder.parameters(), *decoder.parameters()], "lr": 3e-3},
+        {"params": layer.parameters(), "lr": 0.05},  # prototypes have further to go than weights
+    ]
+)
 
 # %%
 # Sigma shrinks from step to step, as it does in the estimator. The best matching unit is an argmin, which has no
 # derivative and needs none: with the winner held fixed, the gradient is Kohonen's rule.
-n_steps, history = 400, []
+n_steps, history = 300, []
 for step in range(n_steps):
     sigma = 3.5 * (0.7 / 3.5) ** (step / n_steps)
     batch = X[torch.randint(len(X), (128,))]
@@ -52,7 +56,7 @@ with torch.no_grad():
     pictures = decoder(layer.codebook).reshape(10, 14, 8, 8).transpose(1, 2).reshape(80, 112).numpy()
     places = layer.coordinates(encoder(X)).numpy()
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.2))
-axes[0].imshow(pictures, cmap="gray_r")
+axes[0].imshow(pictures, cmap="gray_r", vmin=0, vmax=1)
 axes[0].set(xticks=[], yticks=[], title="decoded prototypes")
 jitter = np.random.default_rng(0).uniform(-0.35, 0.35, places.shape)
 points = axes[1].scatter(*(places + jitter).T[::-1], c=y, cmap="tab10", s=5)

@@ -25,7 +25,7 @@ total = som.hit_histogram(data.data, sample_weight=data.target)
 plain = np.divide(total, hits, out=np.full(hits.shape, np.nan), where=hits > 0)
 smooth = (activations.T @ data.target / activations.sum(axis=0)).reshape(hits.shape)
 
-figure, axes = plt.subplots(1, 3, figsize=(11, 4.6))
+figure, axes = plt.subplots(1, 3, figsize=(11, 2.8), layout="constrained")
 for ax, values, title in zip(
     axes,
     (plain, smooth, som.component_planes()[data.feature_names.index("bmi")]),
@@ -34,8 +34,7 @@ for ax, values, title in zip(
 ):
     image = ax.imshow(values, cmap="viridis")
     ax.set(title=title, xticks=[], yticks=[])
-    figure.colorbar(image, ax=ax, shrink=0.8)
-figure.tight_layout()
+    figure.colorbar(image, ax=ax)
 
 # %%
 # The disease progresses most where body mass index is high. How much of it does the map know? Its prediction for a
