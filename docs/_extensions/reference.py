@@ -2,9 +2,11 @@
 
 import importlib
 import inspect
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -35,10 +37,21 @@ def page() -> str:
     return "\n".join(lines)
 
 
+def escape_learned_names(*event: Any) -> None:
+    """Keep ``shape (n_units_, 2)`` from being read as a link: a word with an underscore at its end is one in reST."""
+    lines: list[str] = event[-1]
+    for number, line in enumerate(lines):
+        if "shape (" in line:
+            head, shape = line.split("shape (", 1)
+            lines[number] = head + "shape (" + re.sub(r"(\w)_(?=[,)\s])", r"\1\\_", shape)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     path = Path(app.srcdir) / "api" / "index.rst"
     path.parent.mkdir(exist_ok=True)
     text = page()
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-docstring", escape_learned_names, priority=400)  # before numpydoc
     return {"parallel_read_safe": True, "parallel_write_safe": True}
