@@ -61,12 +61,15 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sktopo"
 html_static_path = ["_static"]
 html_css_files = ["sktopo.css"]
+html_sidebars = {page: [] for page in ("changelog", "coming_from", "getting_started", "glossary")}
+toc_object_entries_show_parents = "hide"
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
     "navbar_align": "left",
+    "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
     "footer_end": [],
     "pygments_light_style": "a11y-high-contrast-light",

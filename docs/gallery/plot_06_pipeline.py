@@ -7,6 +7,7 @@ best unit and fall off with the distance on the map. Here a linear classifier ge
 map.
 """
 
+import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -32,9 +33,13 @@ search = GridSearchCV(
     cv=3,
 )
 search.fit(X_train, y_train)
-for parameters, score in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
-    height, output, width = (parameters[name] for name in sorted(parameters))
-    print(f"{height:2} x {width}  {output:12} {score:.3f}")
+results = search.cv_results_
+names = [f"{p['topographicmap__height']} x 12, {p['topographicmap__output']}" for p in results["params"]]
+figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
+ax.barh(names, results["mean_test_score"], xerr=results["std_test_score"], color="C0")
+ax.bar_label(ax.containers[-1], fmt=" %.2f")
+ax.set(xlabel="accuracy, 3-fold cross-validation", xlim=(0, 1.1))
+ax.invert_yaxis()
 
 # %%
 # Two numbers a digit cannot tell ten classes apart by straight lines. Activations and distances of the whole map can,

@@ -7,6 +7,7 @@ sum for each unit. Here the chunks are blocks of pixels of a photo with 273 280 
 colours.
 """
 
+# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_sample_image

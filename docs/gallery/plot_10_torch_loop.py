@@ -7,6 +7,7 @@ numbers, and the layer's loss pulls those numbers onto a map at the same time: r
 together.
 """
 
+# sphinx_gallery_thumbnail_number = 2
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
