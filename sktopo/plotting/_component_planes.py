@@ -1,0 +1,196 @@
+"""Pictures of the features over the map."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sktopo.metrics._means import last_step
+from sktopo.plotting._cells import Cells
+from sktopo.plotting._drawing import colour_bar, frame, paint_values, pyplot
+from sktopo.plotting._names import feature_names_of
+
+# Width of a plane in a figure of our own, and the room beside it and above it, in inches.
+PLANE_INCHES, BESIDE_INCHES, ABOVE_INCHES = 1.9, 0.8, 0.45
+# Characters in a line of a title.
+TITLE_WIDTH = 24
+
+
+class ComponentPlanesDisplay:
+    """Component planes: each feature of the prototypes over the map, side by side.
+
+    Features whose planes look alike go together in the data. Use `from_estimator` to make one.
+
+    Parameters
+    ----------
+    component_planes : array of shape (n_planes, height, width)
+        Some of the planes from `TopographicMap.component_planes`.
+    feature_names : sequence of str of length n_planes
+        Titles of the planes.
+    lattice : {"rectangular", "hexagonal"}, default="rectangular"
+        Arrangement of the units.
+    periodic : bool, default=False
+        Whether opposite edges are joined.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes of shape (n_planes,)
+        One a plane.
+    figure_ : matplotlib Figure
+        Containing them.
+
+    See Also
+    --------
+    UMatrixDisplay : Where the map is stretched.
+
+    References
+    ----------
+    J. Vesanto, "SOM-based data visualization methods", Intelligent Data Analysis 3, 1999.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sktopo import TopographicMap
+    >>> from sktopo.plotting import ComponentPlanesDisplay
+    >>> X, _ = load_iris(return_X_y=True, as_frame=True)
+    >>> display = ComponentPlanesDisplay.from_estimator(TopographicMap(6, 8).fit(X), features=[0, "petal width (cm)"])
+    >>> [ax.get_title() for ax in display.axes_]
+    ['sepal length (cm)', 'petal width (cm)']
+    """
+
+    def __init__(
+        self,
+        component_planes: NDArray[Any],
+        *,
+        feature_names: Sequence[str],
+        lattice: str = "rectangular",
+        periodic: bool = False,
+    ) -> None:
+        self.component_planes = component_planes
+        self.feature_names = feature_names
+        self.lattice = lattice
+        self.periodic = periodic
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        features: Sequence[int | str] | None = None,
+        feature_names: Sequence[str] | None = None,
+        ax: Any = None,
+        cmap: Any = "viridis",
+        n_columns: int | None = None,
+    ) -> Self:
+        """Draw planes of a fitted map.
+
+        Parameters
+        ----------
+        estimator : TopographicMap or Pipeline
+            A fitted map, or a fitted Pipeline that ends in one.
+        features : sequence of int or str, optional
+            Which features, by number or name; None draws all.
+        feature_names : sequence of str, optional
+            Names of all features that reach the map; None takes those that the map or the Pipeline knows.
+        ax : matplotlib Axes or sequence of them, optional
+            One to be divided, or one a plane; None makes a figure.
+        cmap : str or matplotlib Colormap, default="viridis"
+            Colours from the least to the greatest value of each plane.
+        n_columns : int, optional
+            Planes in a row; None makes the arrangement about square.
+
+        Returns
+        -------
+        ComponentPlanesDisplay
+            The display that has been drawn.
+
+        Raises
+        ------
+        ValueError
+            If there is no such feature.
+        """
+        map = last_step(estimator)
+        planes = map.component_planes()
+        names = feature_names_of(estimator, len(planes), feature_names, "feature_names")
+        chosen = range(len(planes)) if features is None else [_position(feature, names) for feature in features]
+        display = cls(
+            planes[list(chosen)],
+            feature_names=[names[i] for i in chosen],
+            lattice=map.lattice,
+            periodic=map.periodic,
+        )
+        return display.plot(ax=ax, cmap=cmap, n_columns=n_columns)
+
+    def plot(self, *, ax: Any = None, cmap: Any = "viridis", n_columns: int | None = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or sequence of them, optional
+            One to be divided, or one a plane; None makes a figure.
+        cmap : str or matplotlib Colormap, default="viridis"
+            Colours from the least to the greatest value of each plane.
+        n_columns : int, optional
+            Planes in a row; None makes the arrangement about square.
+
+        Returns
+        -------
+        ComponentPlanesDisplay
+            The display itself.
+
+        Raises
+        ------
+        ValueError
+            If there are more planes than axes.
+        """
+        n = len(self.component_planes)
+        columns = math.ceil(math.sqrt(n)) if n_columns is None else n_columns
+        cells = Cells.named(self.lattice, self.component_planes.shape[1:], self.periodic)
+        if ax is None:
+            self.figure_, axes = _new_figure(cells, n, columns)
+        else:
+            self.figure_, axes = _divided(ax, n, columns)
+        for place, plane, name in zip(axes, self.component_planes, self.feature_names, strict=True):
+            painted = paint_values(place, cells, plane, cmap)
+            frame(place, cells, textwrap.fill(name, TITLE_WIDTH), ticks=False)
+            colour_bar(place, painted)
+        self.axes_ = np.array(axes, dtype=object)
+        return self
+
+
+def _position(feature: int | str, names: Sequence[str]) -> int:
+    """Number of a feature."""
+    if isinstance(feature, str) and feature in names:
+        return names.index(feature)
+    if isinstance(feature, (int, np.integer)) and -len(names) <= feature < len(names):
+        return int(feature)
+    raise ValueError(f"features contains {feature!r}; use numbers below {len(names)}, or names out of {list(names)}.")
+
+
+def _new_figure(cells: Cells, n: int, columns: int) -> tuple[Any, list[Any]]:
+    """A figure with `n` axes of the map's proportions."""
+    rows = -(-n // columns)
+    low, high = cells.limits()
+    plane_height = PLANE_INCHES * (high[1] - low[1]) / (high[0] - low[0])
+    size = (columns * (PLANE_INCHES + BESIDE_INCHES), rows * (plane_height + ABOVE_INCHES) + ABOVE_INCHES)
+    figure, grid = pyplot().subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for unused in grid.ravel()[n:]:
+        unused.remove()
+    figure.suptitle("Component planes (in the units that reach the map)")
+    return figure, list(grid.ravel()[:n])
+
+
+def _divided(ax: Any, n: int, columns: int) -> tuple[Any, list[Any]]:
+    """The figure and `n` axes in it: in the room of one axes, or those that are given."""
+    rows = -(-n // columns)
+    if hasattr(ax, "get_subplotspec"):
+        ax.set_axis_off()
+        places = ax.get_subplotspec().subgridspec(rows, columns, hspace=0.35, wspace=0.35)
+        return ax.figure, [ax.figure.add_subplot(places[i // columns, i % columns]) for i in range(n)]
+    given = list(np.asarray(ax, dtype=object).ravel())
+    if len(given) < n:
+        raise ValueError(f"ax holds {len(given)} axes for {n} planes; give one to divide, or {n}.")
+    return given[0].figure, given[:n]

@@ -1,0 +1,100 @@
+"""Picture of the training."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from sktopo.metrics._means import last_step
+from sktopo.plotting._drawing import figure_and_axes
+from sktopo.plotting._palette import OKABE_ITO
+
+
+class TrainingCurveDisplay:
+    """The training loss: the distortion of each epoch, or of each annealing stage of a stream.
+
+    While sigma shrinks the loss itself changes: the curve shows whether training has come to rest, not how good the map
+    is. Use `from_estimator` to make one.
+
+    Parameters
+    ----------
+    loss_curve : array of shape (n,)
+        From `TopographicMap.loss_curve_`.
+    step : str, default="epoch"
+        What one value stands for.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        With the curve.
+    figure_ : matplotlib Figure
+        Containing it.
+    line_ : matplotlib Line2D
+        The curve.
+
+    See Also
+    --------
+    sktopo.metrics.distortion : The same loss for other samples.
+
+    References
+    ----------
+    T. Kohonen, "Essentials of the self-organizing map", Neural Networks 37, 2013.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sktopo import TopographicMap
+    >>> from sktopo.plotting import TrainingCurveDisplay
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> display = TrainingCurveDisplay.from_estimator(TopographicMap(6, 8).fit(X))
+    >>> display.ax_.get_xlabel()
+    'epoch'
+    """
+
+    def __init__(self, loss_curve: NDArray[Any], *, step: str = "epoch") -> None:
+        self.loss_curve = loss_curve
+        self.step = step
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
+        """Draw the training loss of a fitted map.
+
+        Parameters
+        ----------
+        estimator : TopographicMap or Pipeline
+            A fitted map, or a fitted Pipeline that ends in one.
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        TrainingCurveDisplay
+            The display that has been drawn.
+        """
+        map = last_step(estimator)
+        check_is_fitted(map)
+        step = "epoch" if len(map.loss_curve_) == map.n_iter_ else "annealing stage"
+        return cls(map.loss_curve_, step=step).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        TrainingCurveDisplay
+            The display itself.
+        """
+        self.figure_, self.ax_ = figure_and_axes(ax)
+        steps = np.arange(1, len(self.loss_curve) + 1)
+        (self.line_,) = self.ax_.plot(steps, self.loss_curve, color=OKABE_ITO[0], marker=".")
+        self.ax_.set(title="Training", xlabel=self.step, ylabel="distortion (squared units of the data)")
+        self.ax_.set_ylim(bottom=0)
+        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.spines[["top", "right"]].set_visible(False)
+        return self

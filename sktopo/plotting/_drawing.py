@@ -1,0 +1,117 @@
+"""Drawing on matplotlib's axes: cells, borders, colours."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sktopo.plotting._cells import Cells
+from sktopo.plotting._palette import EMPTY
+
+GHOST_ALPHA = 0.35
+MOST_TICKS = 8
+
+
+def pyplot() -> Any:
+    """matplotlib.pyplot, or an error that says how to get it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "sktopo.plotting draws with matplotlib, which is not installed; run: pip install 'sktopo[plot]'."
+        ) from error
+    return plt
+
+
+def figure_and_axes(ax: Any) -> tuple[Any, Any]:
+    """The figure and the axes to draw on: new ones if none are given."""
+    if ax is None:
+        figure, ax = pyplot().subplots(layout="constrained")
+        return figure, ax
+    return ax.figure, ax
+
+
+def paint_values(ax: Any, cells: Cells, values: NDArray[Any], cmap: Any) -> Any:
+    """Colour the cells by a number each (nan stays pale); returns the collection, for a colour bar."""
+    from matplotlib import colormaps
+    from matplotlib.collections import PolyCollection
+
+    masked = np.ma.masked_invalid(np.asarray(values, dtype=float).ravel())
+    colours = (colormaps[cmap] if isinstance(cmap, str) else cmap).with_extremes(bad=EMPTY)
+    # sides in the cell's own colour close the hairlines between antialiased cells
+    painted = PolyCollection(list(cells.polygons), array=masked, cmap=colours, edgecolors="face", linewidths=0.4)
+    ax.add_collection(painted)
+    polygons, units = cells.ghosts()
+    if len(units):
+        ghost = PolyCollection(
+            list(polygons), array=masked[units], cmap=colours, norm=painted.norm, edgecolors="none", alpha=GHOST_ALPHA
+        )
+        ax.add_collection(ghost)
+    return painted
+
+
+def paint_colours(ax: Any, cells: Cells, colours: NDArray[Any]) -> Any:
+    """Colour the cells by a colour each (n_units, 3)."""
+    from matplotlib.collections import PolyCollection
+
+    painted = PolyCollection(list(cells.polygons), facecolors=colours, edgecolors="face", linewidths=0.4)
+    ax.add_collection(painted)
+    polygons, units = cells.ghosts()
+    if len(units):
+        ax.add_collection(
+            PolyCollection(list(polygons), facecolors=colours[units], edgecolors="none", alpha=GHOST_ALPHA)
+        )
+    return painted
+
+
+def frame(ax: Any, cells: Cells, title: str, *, ticks: bool = True) -> None:
+    """Draw the border (dashed where the map goes on at the opposite edge), fix the view, and name the axes."""
+    from matplotlib.collections import LineCollection
+
+    style = ("dashed", 1.2) if cells.lattice.periodic else ("solid", 0.8)
+    ax.add_collection(LineCollection(list(cells.border()), colors="black", linestyles=style[0], linewidths=style[1]))
+    low, high = cells.limits()
+    # row 0 at the top
+    ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal", title=title)
+    ax.spines[:].set_visible(False)
+    if not ticks:
+        ax.set(xticks=[], yticks=[])
+        return
+    sides = (cells.lattice.width, cells.lattice.height)
+    columns, rows = (np.arange(0, side, -(-side // MOST_TICKS)) for side in sides)
+    ax.set_xticks(columns)
+    ax.set_yticks(rows * cells.lattice.row_spacing, labels=[str(row) for row in rows])
+    ax.set(xlabel="column" + (" (joined at the edges)" if cells.lattice.periodic else ""), ylabel="row")
+    ax.tick_params(length=0)
+
+
+def cell_points(ax: Any, cells: Cells) -> float:
+    """Width of a cell on paper, in points."""
+    low, high = cells.limits()
+    box = ax.get_window_extent()
+    return float(min(box.width / (high[0] - low[0]), box.height / (high[1] - low[1])) * 72 / ax.figure.dpi)
+
+
+def colour_bar(ax: Any, painted: Any, label: str = "") -> Any:
+    """A colour bar as high as the map, with whole numbers where all values are whole."""
+    from matplotlib.ticker import MaxNLocator
+
+    values = painted.get_array().compressed()
+    ticks = MaxNLocator(integer=True) if (values == values.round()).all() else None
+    return ax.figure.colorbar(painted, cax=ax.inset_axes([1.03, 0, 0.045, 1]), label=label, ticks=ticks)
+
+
+def legend(ax: Any, classes: NDArray[Any], colours: list[Any], title: str | None) -> Any:
+    """One patch a class, beside the map."""
+    from matplotlib.patches import Patch
+
+    patches = [Patch(facecolor=colour, label=str(name)) for name, colour in zip(classes, colours, strict=True)]
+    return ax.legend(
+        handles=patches,
+        title=title,
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1),
+        frameon=False,
+        borderaxespad=0,
+        ncols=-(-len(patches) // 20),
+    )

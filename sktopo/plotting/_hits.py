@@ -1,0 +1,185 @@
+"""Picture of where the samples fall."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sktopo.metrics._means import unwrapped
+from sktopo.plotting._cells import Cells
+from sktopo.plotting._counts import class_counts
+from sktopo.plotting._drawing import (
+    colour_bar,
+    figure_and_axes,
+    frame,
+    legend,
+    paint_colours,
+    paint_values,
+)
+from sktopo.plotting._palette import class_colours
+
+# Radius of the fullest unit's pie, and of the emptiest one's that still can be read, in lattice units.
+LARGEST_PIE, SMALLEST_PIE = 0.46, 0.28
+PIE_POINTS = 48
+
+
+class HitHistogramDisplay:
+    """How many samples fall on each unit; with classes, one pie a unit, whose area is their number.
+
+    Use `from_estimator` to make one.
+
+    Parameters
+    ----------
+    hits : array of shape (height, width)
+        Weighted number of samples per unit.
+    class_counts : array of shape (n_units, n_classes), optional
+        The same by class.
+    classes : array of shape (n_classes,), optional
+        Names of the classes.
+    lattice : {"rectangular", "hexagonal"}, default="rectangular"
+        Arrangement of the units.
+    periodic : bool, default=False
+        Whether opposite edges are joined.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        With the map.
+    figure_ : matplotlib Figure
+        Containing it.
+    colorbar_ : matplotlib Colorbar or None
+        Beside it, without classes.
+
+    See Also
+    --------
+    LabelMapDisplay : Each unit's most frequent class.
+
+    References
+    ----------
+    J. Vesanto, "SOM-based data visualization methods", Intelligent Data Analysis 3, 1999.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sktopo import TopographicMap
+    >>> from sktopo.plotting import HitHistogramDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> som = TopographicMap(6, 8).fit(X)
+    >>> display = HitHistogramDisplay.from_estimator(som, X, y)
+    >>> display.class_counts.sum(axis=0)
+    array([50., 50., 50.])
+    """
+
+    def __init__(
+        self,
+        hits: NDArray[Any],
+        *,
+        class_counts: NDArray[Any] | None = None,
+        classes: NDArray[Any] | None = None,
+        lattice: str = "rectangular",
+        periodic: bool = False,
+    ) -> None:
+        self.hits = hits
+        self.class_counts = class_counts
+        self.classes = classes
+        self.lattice = lattice
+        self.periodic = periodic
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        ax: Any = None,
+        cmap: Any = "viridis",
+        colorbar: bool = True,
+    ) -> Self:
+        """Draw the hits of samples on a fitted map.
+
+        Parameters
+        ----------
+        estimator : TopographicMap or Pipeline
+            A fitted map, or a fitted Pipeline that ends in one.
+        X : array-like of shape (n_samples, n_features)
+            Samples, as the estimator takes them.
+        y : array-like of shape (n_samples,), optional
+            Classes; with them every unit gets a pie.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights; None counts every sample once.
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        cmap : str or matplotlib Colormap, default="viridis"
+            Colours from the least to the greatest number; units without samples stay grey. Without classes.
+        colorbar : bool, default=True
+            Whether a colour bar, or with classes a legend, is drawn.
+
+        Returns
+        -------
+        HitHistogramDisplay
+            The display that has been drawn.
+        """
+        map, samples = unwrapped(estimator, X)
+        hits = map.hit_histogram(samples, sample_weight)
+        counts, classes = (None, None) if y is None else class_counts(map, samples, y, sample_weight)
+        options = {"lattice": map.lattice, "periodic": map.periodic}
+        display = cls(hits, class_counts=counts, classes=classes, **options)
+        return display.plot(ax=ax, cmap=cmap, colorbar=colorbar)
+
+    def plot(self, *, ax: Any = None, cmap: Any = "viridis", colorbar: bool = True) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        cmap : str or matplotlib Colormap, default="viridis"
+            Colours from the least to the greatest number; units without samples stay grey. Without classes.
+        colorbar : bool, default=True
+            Whether a colour bar, or with classes a legend, is drawn.
+
+        Returns
+        -------
+        HitHistogramDisplay
+            The display itself.
+        """
+        self.figure_, self.ax_ = figure_and_axes(ax)
+        cells = Cells.named(self.lattice, self.hits.shape, self.periodic)
+        self.colorbar_ = None
+        if self.class_counts is not None and self.classes is not None:
+            self._plot_pies(cells, self.class_counts, self.classes, with_legend=colorbar)
+            return self
+        painted = paint_values(self.ax_, cells, np.where(self.hits > 0, self.hits, np.nan), cmap)
+        frame(self.ax_, cells, "Hits")
+        if colorbar:
+            self.colorbar_ = colour_bar(self.ax_, painted, "samples per unit (none: grey)")
+        return self
+
+    def _plot_pies(self, cells: Cells, counts: NDArray[Any], classes: NDArray[Any], *, with_legend: bool) -> None:
+        from matplotlib.collections import PolyCollection
+
+        paint_colours(self.ax_, cells, np.full((len(counts), 3), 0.96))
+        colours = class_colours(len(classes))
+        for index, colour in enumerate(colours):
+            slices = pie_slices(cells.centres, counts, index)
+            self.ax_.add_collection(PolyCollection(slices, facecolors=[colour], edgecolors="none"))
+        frame(self.ax_, cells, "Hits by class (a larger pie: more samples)")
+        if with_legend:
+            legend(self.ax_, classes, colours, "class")
+
+
+def pie_slices(centres: NDArray[Any], counts: NDArray[Any], index: int) -> list[NDArray[np.float64]]:
+    """The slice of one class in each unit's pie that has one, as polygons; areas go with the units' totals."""
+    total = counts.sum(axis=1)
+    radius = np.maximum(LARGEST_PIE * np.sqrt(total / max(total.max(), 1e-300)), SMALLEST_PIE)
+    ends = counts.cumsum(axis=1) / np.where(total > 0, total, 1)[:, None]
+    slices = []
+    for unit in np.flatnonzero(counts[:, index]):
+        start = ends[unit, index - 1] if index else 0.0
+        turn = 2 * np.pi * np.linspace(start, ends[unit, index], PIE_POINTS)
+        arc = radius[unit] * np.stack([np.sin(turn), -np.cos(turn)], axis=1)  # clockwise from the top
+        whole = counts[unit, index] == total[unit]
+        slices.append(centres[unit] + (arc if whole else np.concatenate([[[0.0, 0.0]], arc])))
+    return slices

@@ -1,0 +1,202 @@
+"""Picture of the classes over the map."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from sktopo.lattices import Lattice
+from sktopo.metrics._means import unwrapped
+from sktopo.plotting._cells import Cells
+from sktopo.plotting._counts import class_counts, majority
+from sktopo.plotting._drawing import (
+    cell_points,
+    figure_and_axes,
+    frame,
+    legend,
+    paint_colours,
+)
+from sktopo.plotting._palette import EMPTY, class_colours, is_dark
+
+# Names are not set smaller, nor larger.
+SMALLEST_FONT, LARGEST_FONT = 6.5, 12.0
+# Where cells are too small for names, regions that fill a square of so many points get one.
+REGION_POINTS = 26.0
+
+
+class LabelMapDisplay:
+    """Each unit in the colour of its most frequent class, with its name; units without samples are grey.
+
+    Where cells are too small for names, each larger region of one class is named once. Use `from_estimator` to make
+    one.
+
+    Parameters
+    ----------
+    class_counts : array of shape (n_units, n_classes)
+        Weighted number of samples of each class on each unit.
+    classes : array of shape (n_classes,)
+        Names of the classes.
+    shape : tuple of (int, int)
+        Height and width of the map.
+    lattice : {"rectangular", "hexagonal"}, default="rectangular"
+        Arrangement of the units.
+    periodic : bool, default=False
+        Whether opposite edges are joined.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_units,)
+        Position in `classes` of each unit's most frequent class (ties to the first), -1 without samples.
+    ax_ : matplotlib Axes
+        With the map.
+    figure_ : matplotlib Figure
+        Containing it.
+
+    See Also
+    --------
+    HitHistogramDisplay : With classes, the shares of all of them.
+
+    References
+    ----------
+    T. Kohonen, "Self-Organizing Maps", 3rd ed., Springer, 2001.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sktopo import TopographicMap
+    >>> from sktopo.plotting import LabelMapDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> display = LabelMapDisplay.from_estimator(TopographicMap(6, 8).fit(X), X, y)
+    >>> display.labels_.shape
+    (48,)
+    """
+
+    def __init__(
+        self,
+        class_counts: NDArray[Any],
+        classes: NDArray[Any],
+        shape: tuple[int, int],
+        *,
+        lattice: str = "rectangular",
+        periodic: bool = False,
+    ) -> None:
+        self.class_counts = class_counts
+        self.classes = classes
+        self.shape = shape
+        self.lattice = lattice
+        self.periodic = periodic
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        ax: Any = None,
+        with_legend: bool = True,
+    ) -> Self:
+        """Draw the classes of samples on a fitted map.
+
+        Parameters
+        ----------
+        estimator : TopographicMap or Pipeline
+            A fitted map, or a fitted Pipeline that ends in one.
+        X : array-like of shape (n_samples, n_features)
+            Samples, as the estimator takes them.
+        y : array-like of shape (n_samples,)
+            Classes.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights; None counts every sample once.
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        with_legend : bool, default=True
+            Whether a legend is drawn beside the map.
+
+        Returns
+        -------
+        LabelMapDisplay
+            The display that has been drawn.
+        """
+        map, samples = unwrapped(estimator, X)
+        counts, classes = class_counts(map, samples, y, sample_weight)
+        shape = (map.height_, map.width_)
+        display = cls(counts, classes, shape, lattice=map.lattice, periodic=map.periodic)
+        return display.plot(ax=ax, with_legend=with_legend)
+
+    def plot(self, *, ax: Any = None, with_legend: bool = True) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        with_legend : bool, default=True
+            Whether a legend is drawn beside the map.
+
+        Returns
+        -------
+        LabelMapDisplay
+            The display itself.
+        """
+        from matplotlib.colors import to_rgb
+
+        self.figure_, self.ax_ = figure_and_axes(ax)
+        self.labels_ = majority(self.class_counts)
+        cells = Cells.named(self.lattice, self.shape, self.periodic)
+        colours = class_colours(len(self.classes))
+        paint_colours(self.ax_, cells, np.array([*colours, to_rgb(EMPTY)])[self.labels_])
+        frame(self.ax_, cells, "Most frequent class of each unit (grey: no samples)")
+        if with_legend:
+            legend(self.ax_, self.classes, colours, "class")
+        self._write_names(cells, colours)
+        return self
+
+    def _write_names(self, cells: Cells, colours: list[Any]) -> None:
+        from matplotlib.patheffects import withStroke
+
+        names = [str(name) for name in self.classes]
+        size = cell_points(self.ax_, cells)
+        font = min(LARGEST_FONT, 1.4 * size / max(2, *map(len, names)))
+        in_cells = font >= SMALLEST_FONT
+        units = np.flatnonzero(self.labels_ >= 0) if in_cells else named_units(self.labels_, cells, size)
+        halo = [withStroke(linewidth=2.5, foreground="white")]
+        for unit in units:
+            dark = in_cells and is_dark(colours[self.labels_[unit]])
+            self.ax_.text(
+                *cells.centres[unit],
+                names[self.labels_[unit]],
+                ha="center",
+                va="center",
+                fontsize=font if in_cells else LARGEST_FONT,
+                color="white" if dark else "black",
+                path_effects=[] if in_cells else halo,
+            )
+
+
+def named_units(labels: NDArray[np.int64], cells: Cells, size: float) -> list[int]:
+    """The middle unit of each region that is large enough to bear a name, if a cell is `size` points wide."""
+    regions = _regions(labels, cells.lattice)
+    return [
+        _innermost(region, cells)
+        for region in regions
+        if labels[region[0]] >= 0 and size * np.sqrt(len(region)) >= REGION_POINTS
+    ]
+
+
+def _regions(labels: NDArray[np.int64], lattice: Lattice) -> list[NDArray[np.int64]]:
+    """Units of one label that hang together."""
+    first, second = lattice.edges().numpy().T
+    same = labels[first] == labels[second]
+    joined = coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(len(labels),) * 2)
+    n, region = connected_components(joined, directed=False)
+    return [np.flatnonzero(region == i) for i in range(n)]
+
+
+def _innermost(region: NDArray[np.int64], cells: Cells) -> int:
+    """The unit of a region that is nearest to its middle."""
+    places = cells.centres[region]
+    return int(region[((places - places.mean(axis=0)) ** 2).sum(axis=1).argmin()])

@@ -1,0 +1,40 @@
+"""Colours of classes, which stay apart for the colour blind."""
+
+from typing import Any
+
+# M. Okabe and K. Ito, "Color universal design", 2008, in an order in which the first few contrast most.
+OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
+# Units that have nothing to show.
+EMPTY = "#e9e9e9"
+
+Colour = tuple[float, float, float]
+
+
+def class_colours(n: int) -> list[Colour]:
+    """Colours for `n` classes: Okabe and Ito's eight, then the same lighter, then darker; from 23 on they repeat."""
+    base = [_rgb(colour) for colour in OKABE_ITO]
+    lighter = [_mixed(colour, 1.0) for colour in base[:-1]]
+    darker = [_mixed(colour, 0.0) for colour in base[:-1]]
+    palette = base + lighter + darker
+    return [palette[i % len(palette)] for i in range(n)]
+
+
+def as_hex(colour: Colour) -> str:
+    """A colour as HTML writes it."""
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colour)
+
+
+def is_dark(colour: Any) -> bool:
+    """Whether white reads better than black on a colour."""
+    red, green, blue = colour[:3]
+    return bool(0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 < 0.18)
+
+
+def _rgb(colour: str) -> Colour:
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue
+
+
+def _mixed(colour: Colour, grey: float) -> Colour:
+    red, green, blue = (0.45 * part + 0.55 * grey if grey else 0.55 * part for part in colour)
+    return red, green, blue

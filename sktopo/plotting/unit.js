@@ -1,0 +1,39 @@
+// A cell has been clicked: show the unit's prototype, its hits and the rows that fell on it.
+const escaped = (text) => {
+  const element = document.createElement("span")
+  element.textContent = text
+  return element.innerHTML
+}
+const table = (head, body) => {
+  const cell = (tag) => (text) => `<${tag} style="padding:0 .6em 0 0;text-align:left">${escaped(text)}</${tag}>`
+  const line = (tag) => (texts) => `<tr>${texts.map(cell(tag)).join("")}</tr>`
+  return `<div style="overflow:auto;max-height:17em"><table>${line("th")(head)}${body.map(line("td")).join("")}</table></div>`
+}
+const number = (value) => String(Number(value.toPrecision(4)))
+
+if (cells.selected.indices.length === 0) {
+  details.text = "Click a unit to see what stands behind it."
+} else {
+  const unit = cells.selected.indices[0]
+  const features = names.map((name, i) => [name, "f" + i])
+  const data = cells.data
+  let text = `<h3>Unit ${unit}: row ${data.row[unit]}, column ${data.column[unit]}</h3>`
+  if (data.hits !== undefined) {
+    text += `<p>${data.hits[unit]} hits`
+    text += data.label !== undefined && data.label[unit] !== "" ? `, most often ${escaped(data.label[unit])}</p>` : "</p>"
+  }
+  text += "<b>Prototype</b>"
+  text += table(["feature", "value"], features.map(([name, key]) => [name, number(layers.data[key][unit])]))
+  if (rows.data.unit !== undefined) {
+    const here = Array.from(rows.data.unit.keys()).filter((i) => rows.data.unit[i] === unit)
+    const labelled = rows.data.label !== undefined
+    const head = ["row", ...(labelled ? ["class"] : []), ...names]
+    const line = (i) => [
+      rows.data.name[i],
+      ...(labelled ? [rows.data.label[i]] : []),
+      ...features.map(([, key]) => number(rows.data[key][i])),
+    ]
+    text += `<b>Rows (${here.length})</b>` + table(head, here.map(line))
+  }
+  details.text = text
+}
