@@ -50,6 +50,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/backreferences",
     "doc_module": ("sktopo",),
     "reference_url": {"sktopo": None},
+    "capture_repr": ("_repr_html_",),
     "abort_on_example_error": True,
     "remove_config_comments": True,
     "download_all_examples": False,

@@ -7,10 +7,10 @@ similar digits are neighbors. The labels are not used to fit it.
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 from sklearn.datasets import load_digits
 
 from sktopo import TopographicMap
+from sktopo.plotting import LabelMapDisplay
 
 X, y = load_digits(return_X_y=True)
 som = TopographicMap(height=12, width=16)
@@ -29,12 +29,6 @@ ax.set(xticks=[], yticks=[], title="192 prototypes: walk along a row, and one di
 figure.tight_layout()
 
 # %%
-# Now the labels come in, for the first time: each digit is written where it fell. Digits that fell on the same unit
-# are moved apart a little.
-moved = places + np.random.default_rng(0).uniform(-0.4, 0.4, places.shape)
-figure, ax = plt.subplots(figsize=(8, 6))
-ax.scatter(moved[:, 1], moved[:, 0], c=y, cmap="tab10", s=0)
-for (row, column), digit in zip(moved, y, strict=True):
-    ax.text(column, row, digit, color=plt.get_cmap("tab10")(digit), fontsize=6, ha="center", va="center")
-ax.set(xlim=(-0.6, 15.6), ylim=(11.6, -0.6), xlabel="column", ylabel="row", title="1797 digits on their units")
-figure.tight_layout()
+# Now the labels come in, for the first time: each unit shows the digit that most of its samples are. Every digit has
+# its country, some have two, and the borders run where handwriting is ambiguous. Units without a number hold no sample.
+LabelMapDisplay.from_estimator(som, X, y).figure_.set_size_inches(8, 5.5)

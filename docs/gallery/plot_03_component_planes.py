@@ -6,37 +6,32 @@ A component plane shows one feature of all prototypes over the map. All planes s
 each of them is the same kind of wine. Planes that look alike are features that rise and fall together.
 """
 
-import matplotlib.pyplot as plt
-import numpy as np
+import pandas as pd
 from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktopo import TopographicMap
+from sktopo.plotting import ComponentPlanesDisplay
 
 wine = load_wine(as_frame=True)
 model = make_pipeline(StandardScaler(), TopographicMap(height=9, width=7)).fit(wine.data)
 
 # %%
-# The map has seen standardized features. To show planes in the units of the data, its codebook goes back through the
-# scaler.
+# The display takes the names of the features from the data frame that the Pipeline was fitted on.
+display = ComponentPlanesDisplay.from_estimator(model, n_columns=5)
+display.figure_.set_size_inches(11, 7.5)
+
+# %%
+# The map has seen standardized features, so the colour bars count standard deviations. In the units of the data:
+# the codebook goes back through the scaler.
 scaler, som = model
-planes = scaler.inverse_transform(som.codebook_).T.reshape(-1, som.height_, som.width_)
-figure, axes = plt.subplots(3, 5, figsize=(10, 7))
-for ax, plane, name in zip(axes.flat, planes, wine.data.columns, strict=False):
-    image = ax.imshow(plane, cmap="viridis")
-    ax.set(xticks=[], yticks=[])
-    ax.set_title(name.replace("od280/od315_of_diluted_wines", "od280/od315"), fontsize=9)
-    figure.colorbar(image, ax=ax, shrink=0.7)
-for ax in axes.flat[len(planes) :]:
-    ax.axis("off")
-figure.tight_layout()
+codebook = pd.DataFrame(scaler.inverse_transform(som.codebook_), columns=wine.data.columns)
+codebook[["alcohol", "proline"]].describe().loc[["min", "max"]].round(1)
 
 # %%
 # Total phenols, flavanoids and proanthocyanins look alike, and color intensity follows alcohol. How alike two planes
 # are is the correlation of their prototypes:
-correlation = np.corrcoef(som.codebook_.T)
-names = list(wine.data.columns)
-pairs = [(correlation[i, j], names[i], names[j]) for i in range(len(names)) for j in range(i)]
-for value, first, second in sorted(pairs, reverse=True)[:4]:
-    print(f"{value:.2f}  {first}, {second}")
+correlation = codebook.corr().rename_axis(index="first", columns="second").stack()
+pairs = correlation[correlation.index.get_level_values(0) < correlation.index.get_level_values(1)]
+pairs.nlargest(4).round(2).to_frame("correlation")
