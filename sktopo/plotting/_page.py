@@ -77,16 +77,25 @@ def _page(content: Content) -> str:
     layers, options = _layers(content)
     data = models.ColumnDataSource(layers, name="layers")
     cells = models.ColumnDataSource(_cell_columns(content), name="cells")
-    figure, mapper, bar = _figure(bokeh, content, cells)
+    ghosts = models.ColumnDataSource(_ghost_columns(content))
+    parts = _figure(bokeh, content, cells, ghosts)
+    figure = parts.pop("map")
     legend = models.Div(name="legend", text=_legend(content.classes), visible=False, width=SIDE_COLUMN)
     select = models.Select(name="layer", title="Colour by", value="u_matrix", options=options, width=SIDE_COLUMN)
     palettes = {"label": [as_hex(colour) for colour in class_colours(len(content.classes))]}
-    shown = {"cells": cells, "layers": data, "mapper": mapper, "bar": bar, "title": figure.title, "legend": legend}
-    switch = models.CustomJS(args={**shown, "palettes": palettes, "ramp": mapper.palette}, code=_script("layer.js"))
+    shown = {"cells": cells, "ghosts": ghosts, "layers": data, "legend": legend, "ramp": parts["mapper"].palette}
+    switch = models.CustomJS(args={**parts, **shown, "palettes": palettes}, code=_script("layer.js"))
     select.js_on_change("value", switch)
     details = models.Div(name="details", text="Click a unit to see what stands behind it.", width=DETAILS)
     rows = models.ColumnDataSource(_row_columns(content), name="rows")
-    behind = {"cells": cells, "layers": data, "rows": rows, "names": content.names, "details": details}
+    behind = {
+        "cells": cells,
+        "layers": data,
+        "rows": rows,
+        "names": content.names,
+        "details": details,
+        "width": DETAILS,
+    }
     cells.selected.js_on_change("indices", models.CustomJS(args=behind, code=_script("unit.js")))
     side = bokeh.layouts.column(select, models.Div(text=_note(content), width=SIDE_COLUMN), legend)
     layout = bokeh.layouts.row(side, figure, details)
@@ -111,8 +120,8 @@ def _bokeh() -> Any:
     return bokeh
 
 
-def _figure(bokeh: Any, content: Content, cells: Any) -> tuple[Any, Any, Any]:
-    """The map, its colour mapper and its colour bar."""
+def _figure(bokeh: Any, content: Content, cells: Any, ghosts: Any) -> dict[str, Any]:
+    """The map, and those of its parts that change with the layer."""
     models = bokeh.models
     low, high = content.cells.limits()
     span = high - low
@@ -136,15 +145,15 @@ def _figure(bokeh: Any, content: Content, cells: Any) -> tuple[Any, Any, Any]:
     glyph = {"fill_color": fill, "line_color": fill, "line_width": 0.5}
     painted = figure.patches("xs", "ys", source=cells, **glyph, nonselection_fill_alpha=1, nonselection_line_alpha=1)
     painted.selection_glyph = models.Patches(fill_color=fill, line_color="#d00000", line_width=3)
-    polygons, units = content.cells.ghosts()
-    if len(units):
-        figure.patches(*_sides(polygons), fill_color=None, line_color="#999999", line_dash="dashed", line_width=0.7)
+    faded = {"fill_color": fill, "fill_alpha": 0.35, "line_color": "#999999", "line_dash": "dashed"}
+    figure.patches("xs", "ys", source=ghosts, **faded)
     tips = [("unit", "@unit (row @row, column @column)"), ("shown", "@value{0.[0000]}")]
     tips += [("hits", "@hits")] * (content.hits is not None) + [("label", "@label")] * (content.label is not None)
-    figure.add_tools(models.HoverTool(renderers=[painted], tooltips=tips), models.TapTool(renderers=[painted]))
+    hover = models.HoverTool(renderers=[painted], tooltips=tips)
+    figure.add_tools(hover, models.TapTool(renderers=[painted]))
     bar = models.ColorBar(color_mapper=mapper, width=12, label_standoff=6)
     figure.add_layout(bar, "right")
-    return figure, mapper, bar
+    return {"map": figure, "title": figure.title, "mapper": mapper, "bar": bar, "hover": hover, "tips": tips}
 
 
 def _cell_columns(content: Content) -> dict[str, Any]:
@@ -159,6 +168,13 @@ def _cell_columns(content: Content) -> dict[str, Any]:
     if content.label is not None:
         columns["label"] = [content.classes[i] if i >= 0 else "" for i in content.label]
     return columns
+
+
+def _ghost_columns(content: Content) -> dict[str, Any]:
+    """The same of the cells that continue a torus beyond its border."""
+    polygons, units = content.cells.ghosts()
+    xs, ys = _sides(polygons)
+    return {"xs": xs, "ys": ys, "unit": units.astype(np.int32), "value": content.u_matrix[units].astype(np.float32)}
 
 
 def _sides(polygons: NDArray[Any]) -> tuple[list[list[float]], list[list[float]]]:
@@ -211,7 +227,7 @@ def _note(content: Content) -> str:
     lattice = content.cells.lattice
     lines = [f"{lattice.height} x {lattice.width} units, {content.n_features} features."]
     if lattice.periodic:
-        lines.append("Opposite edges are joined: dashed cells repeat those of the other side.")
+        lines.append("Opposite edges are joined: the pale ring repeats the other side.")
     if content.hits is not None:
         lines.append("Grey: no samples.")
     if len(content.names) < content.n_features:

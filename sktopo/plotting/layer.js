@@ -14,5 +14,9 @@ bar.visible = palette === undefined
 legend.visible = palette !== undefined
 const chosen = cb_obj.options.find((option) => option[0] === key)
 title.text = chosen[1]
+// hits and classes have lines of their own in the hover box
+hover.tooltips = tips.filter(([name]) => name !== "shown" || (key !== "hits" && key !== "label"))
 cells.data.value = values
 cells.change.emit()
+ghosts.data.value = Array.from(ghosts.data.unit, (unit) => values[unit])
+ghosts.change.emit()

@@ -7,7 +7,7 @@ const escaped = (text) => {
 const table = (head, body) => {
   const cell = (tag) => (text) => `<${tag} style="padding:0 .6em 0 0;text-align:left">${escaped(text)}</${tag}>`
   const line = (tag) => (texts) => `<tr>${texts.map(cell(tag)).join("")}</tr>`
-  return `<div style="overflow:auto;max-height:17em"><table>${line("th")(head)}${body.map(line("td")).join("")}</table></div>`
+  return `<div style="overflow:auto;max-width:${width}px;max-height:17em"><table style="white-space:nowrap">${line("th")(head)}${body.map(line("td")).join("")}</table></div>`
 }
 const number = (value) => String(Number(value.toPrecision(4)))
 

@@ -1,0 +1,219 @@
+"""The interactive page, in a real browser without a network."""
+
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sktopo import TopographicMap
+from sktopo.plotting import to_html
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--window-size=1500,900",
+)
+# Bokeh draws into shadow trees, which ordinary selectors do not enter.
+FIND = """
+const find = (root, selector) => {
+  const found = root.querySelector(selector)
+  if (found !== null) return found
+  for (const element of root.querySelectorAll("*")) {
+    if (element.shadowRoot !== null) {
+      const inner = find(element.shadowRoot, selector)
+      if (inner !== null) return inner
+    }
+  }
+  return null
+}
+const model = (name) => Bokeh.documents[0].get_model_by_name(name)
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+class Page:
+    """A page that is open in the browser."""
+
+    def __init__(self, browser, path):
+        self.browser = browser
+        browser.get(path.as_uri())
+        self.until("return window.Bokeh !== undefined && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+
+    def run(self, script, *arguments):
+        return self.browser.execute_script(FIND + script, *arguments)
+
+    def until(self, script, *arguments):
+        for _ in range(300):
+            value = self.run(script, *arguments)
+            if value:
+                return value
+            time.sleep(0.1)
+        raise AssertionError(f"never true in the page: {script}")
+
+    def choose(self, layer):
+        """Select a layer as a hand would."""
+        self.run(
+            """
+            const select = find(document, "select")
+            const index = Array.from(select.options).findIndex((option) => option.text === arguments[0])
+            select.selectedIndex = index
+            select.dispatchEvent(new Event("change", {bubbles: true}))
+            """,
+            layer,
+        )
+
+    def click(self, unit):
+        """Press the mouse in the middle of a unit's cell."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        x, y = self.run(
+            """
+            const data = model("cells").data, unit = arguments[0]
+            const middle = (ends) => (Math.min(...ends) + Math.max(...ends)) / 2
+            const view = Bokeh.index.find_one(model("map"))
+            const box = view.canvas_view.el.getBoundingClientRect()
+            return [box.x + view.frame.x_scale.compute(middle(Array.from(data.xs[unit]))),
+                    box.y + view.frame.y_scale.compute(middle(Array.from(data.ys[unit])))]
+            """,
+            unit,
+        )
+        actions = ActionChains(self.browser)
+        actions.w3c_actions.pointer_action.move_to_location(round(x), round(y))
+        actions.click().perform()
+        self.until('return model("cells").selected.indices[0] === arguments[0]', unit)
+
+    def details(self):
+        """Heading, hits, and the texts of the tables' cells beside the map."""
+        return self.run(
+            """
+            const body = Bokeh.index.find_one(model("details")).shadow_el
+            const texts = (root, selector) => Array.from(root.querySelectorAll(selector)).map((e) => e.textContent)
+            return {heading: texts(body, "h3")[0], hits: texts(body, "p")[0],
+                    tables: Array.from(body.querySelectorAll("table")).map((table) =>
+                      Array.from(table.rows).map((line) => Array.from(line.cells).map((cell) => cell.textContent)))}
+            """
+        )
+
+    def complaints(self):
+        """What the console says, and what was asked of a network."""
+        console = [entry for entry in self.browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        events = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
+        asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        return console + [url for url in asked if not url.startswith(("file:", "data:", "blob:", "chrome:"))]
+
+
+@pytest.fixture(scope="module")
+def wine():
+    data = load_wine(as_frame=True)
+    return data.data, data.target_names[data.target.to_numpy()]
+
+
+@pytest.mark.parametrize(("lattice", "periodic"), [("rectangular", False), ("hexagonal", True)])
+def test_the_page_switches_layers_and_a_click_shows_the_rows(browser, wine, tmp_path, lattice, periodic):
+    X, y = wine
+    X = X.set_axis(index := [f"<wine {i}>" for i in range(len(X))])
+    model = make_pipeline(StandardScaler(), TopographicMap(6, 8, lattice=lattice, periodic=periodic)).fit(X)
+    som, scaled = model[-1], model[0].transform(X)
+    to_html(model, X, y, path=tmp_path / "map.html")
+    page = Page(browser, tmp_path / "map.html")
+
+    np.testing.assert_allclose(
+        page.run('return Array.from(model("cells").data.value)'), som.u_matrix().ravel(), rtol=1e-6
+    )
+    hits = som.hit_histogram(scaled).ravel()
+    page.choose("Hits")
+    shown = page.run('return Array.from(model("cells").data.value).map((v) => Number.isFinite(v) ? v : 0)')
+    assert shown == hits.tolist()
+    page.choose("alcohol")
+    np.testing.assert_allclose(page.run('return Array.from(model("cells").data.value)'), som.codebook_[:, 0], rtol=1e-6)
+    assert page.run('return model("map").title.text') == "alcohol"
+    page.choose("Most frequent class")
+    assert page.run('return model("layer").value') == "label"
+    assert page.run('return model("legend").visible')
+
+    bmu = som.predict(scaled)
+    for unit in (int(np.argmax(hits)), int(np.argmin(hits))):
+        page.click(unit)
+        details = page.details()
+        assert details["heading"] == f"Unit {unit}: row {unit // 8}, column {unit % 8}"
+        assert details["hits"].startswith(f"{hits[unit]:.0f} hits")
+        prototype, rows = details["tables"]
+        assert [name for name, _ in prototype[1:]] == list(X.columns)
+        np.testing.assert_allclose([float(v) for _, v in prototype[1:]], som.codebook_[unit], rtol=1e-3, atol=1e-3)
+        fell = np.flatnonzero(bmu == unit)
+        assert [row[:2] for row in rows[1:]] == [[index[i], y[i]] for i in fell]
+        for row, i in zip(rows[1:], fell, strict=True):
+            np.testing.assert_allclose([float(v) for v in row[2:]], scaled[i], rtol=1e-3, atol=1e-3)
+    assert page.complaints() == []
+
+
+def test_a_map_alone_makes_a_page(browser, iris, tmp_path):
+    som = TopographicMap(4, 5).fit(iris[0])
+    to_html(som, names=["a", "b", "c", "<d>"], path=str(tmp_path / "map.html"))
+    page = Page(browser, tmp_path / "map.html")
+    assert page.run('return Array.from(find(document, "select").options).map((o) => o.text)') == [
+        "U-matrix",
+        "a",
+        "b",
+        "c",
+        "<d>",
+    ]
+    page.click(7)
+    (prototype,) = page.details()["tables"]
+    assert prototype[4][0] == "<d>"
+    assert page.complaints() == []
+
+
+def test_a_page_stays_small_and_lists_at_most_5000_rows(browser, tmp_path, rng):
+    X = rng.normal(size=(6001, 784)).astype(np.float32) * np.linspace(1, 2, 784, dtype=np.float32)
+    som = TopographicMap(100, 100, lattice="hexagonal", init="random", random_state=0, max_iter=1).fit(X[:300])
+    path = tmp_path / "map.html"
+    to_html(som, X, np.arange(6001) % 7, path=path)
+    assert path.stat().st_size < 6e6
+    page = Page(browser, path)
+    units = page.run('return Array.from(model("rows").data.unit)')
+    names = page.run('return Array.from(model("rows").data.name)')
+    assert len(units) == len(names) == 5000
+    bmu = som.predict(X)
+    assert all(bmu[int(name)] == unit for name, unit in zip(names, units, strict=True))
+    hits = page.run('return Array.from(model("cells").data.hits)')
+    assert hits == np.bincount(bmu, minlength=10_000).tolist()
+    assert page.complaints() == []
+
+
+def test_a_page_says_what_is_wrong(iris, tmp_path):
+    som = TopographicMap(3, 3).fit(iris[0])
+    with pytest.raises(ValueError, match="names must name the 4 features that reach the map, got 2 names"):
+        to_html(som, names=["a", "b"], path=tmp_path / "map.html")
+    with pytest.raises(ValueError, match="y needs X"):
+        to_html(som, y=iris[1], path=tmp_path / "map.html")
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        to_html(som, iris[0], iris[1][:7], path=tmp_path / "map.html")
+    assert not (tmp_path / "map.html").exists()

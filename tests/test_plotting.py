@@ -1,0 +1,313 @@
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.collections import LineCollection, PolyCollection
+from sklearn.datasets import load_wine
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sktopo import TopographicMap
+from sktopo.lattices import HexagonalLattice
+from sktopo.plotting import (
+    ComponentPlanesDisplay,
+    HitHistogramDisplay,
+    LabelMapDisplay,
+    TrainingCurveDisplay,
+    UMatrixDisplay,
+)
+from sktopo.plotting._cells import Cells
+from sktopo.plotting._palette import class_colours
+
+SHAPES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
+
+
+@pytest.fixture(autouse=True)
+def figures_closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(params=SHAPES, ids=lambda shape: f"{shape[0]}-{'torus' if shape[1] else 'planar'}")
+def som(request, iris):
+    lattice, periodic = request.param
+    return TopographicMap(6, 4, lattice=lattice, periodic=periodic).fit(iris[0])
+
+
+def displays(estimator, X, y):
+    """Every display of an estimator, as functions of an axes."""
+    return {
+        "u-matrix": lambda ax: UMatrixDisplay.from_estimator(estimator, ax=ax),
+        "planes": lambda ax: ComponentPlanesDisplay.from_estimator(estimator, ax=ax),
+        "hits": lambda ax: HitHistogramDisplay.from_estimator(estimator, X, ax=ax),
+        "pies": lambda ax: HitHistogramDisplay.from_estimator(estimator, X, y, ax=ax),
+        "labels": lambda ax: LabelMapDisplay.from_estimator(estimator, X, y, ax=ax),
+        "curve": lambda ax: TrainingCurveDisplay.from_estimator(estimator, ax=ax),
+    }
+
+
+def cells_of(ax):
+    """The cells of the units: the first collection."""
+    return next(c for c in ax.collections if isinstance(c, PolyCollection))
+
+
+def area(polygon):
+    x, y = polygon.T
+    return 0.5 * abs(x @ np.roll(y, 1) - y @ np.roll(x, 1))
+
+
+def test_cells_are_what_is_nearest_to_a_unit(lattice, rng):
+    cells = Cells(lattice)
+    corners = 6 if isinstance(lattice, HexagonalLattice) else 4
+    assert cells.polygons.shape == (lattice.n_units, corners, 2)
+    np.testing.assert_allclose([area(p) for p in cells.polygons], lattice.row_spacing)
+    reach = np.linalg.norm(cells.polygons - cells.centres[:, None], axis=2)
+    np.testing.assert_allclose(reach, np.sqrt(1 / 3) if corners == 6 else np.sqrt(1 / 2))
+    planar = type(lattice)(lattice.height, lattice.width)
+    first, second = planar.edges().numpy().T
+    apart = np.linalg.norm(cells.centres[first] - cells.centres[second], axis=1)
+    sides = [
+        len(np.unique(np.concatenate([a, b]).round(6), axis=0))
+        for a, b in zip(*cells.polygons[[first, second]], strict=True)
+    ]
+    assert all(corners * 2 - n == 2 for n, d in zip(sides, apart, strict=True) if d < 1.01)  # neighbors share a side
+
+
+def test_the_border_goes_once_around(lattice):
+    border = Cells(lattice).border()
+    ends, times = np.unique(border.reshape(-1, 2).round(6), axis=0, return_counts=True)
+    assert set(times) == {2}
+    assert len(ends) == len(border)
+
+
+def test_ghosts_are_periodic_images(lattice):
+    polygons, units = Cells(lattice).ghosts()
+    if not lattice.periodic:
+        assert len(units) == 0
+        return
+    assert len(units) == 2 * (lattice.height + lattice.width) + 4
+    moved = polygons.mean(axis=1) - Cells(lattice).centres[units]
+    turns = moved[:, ::-1] / np.array(lattice.periods)
+    np.testing.assert_allclose(turns, turns.round(), atol=1e-9)
+    assert (np.abs(turns.round()).max(axis=1) == 1).all()
+
+
+def test_every_display_draws_from_a_map_into_given_axes(som, iris, tmp_path):
+    X, y = iris
+    for name, draw in displays(som, X, y).items():
+        figure, ax = plt.subplots()
+        display = draw(ax)
+        assert display.figure_ is figure
+        axes = display.axes_ if name == "planes" else [display.ax_]
+        assert all(part.figure is figure for part in axes)
+        assert name == "planes" or display.ax_ is ax
+        figure.savefig(tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000
+        assert draw(None).figure_ is not figure
+
+
+def test_every_display_draws_from_a_pipeline(iris):
+    X, y = iris
+    model = make_pipeline(StandardScaler(), TopographicMap(5, 4)).fit(X)
+    for through, alone in zip(
+        displays(model, X, y).values(), displays(model[-1], model[0].transform(X), y).values(), strict=True
+    ):
+        one, other = vars(through(None)), vars(alone(None))
+        for name, value in one.items():
+            if isinstance(value, np.ndarray) and value.dtype.kind in "if":
+                np.testing.assert_array_equal(value, other[name])
+
+
+def test_every_display_can_be_drawn_again(som, iris):
+    for draw in displays(som, *iris).values():
+        display = draw(None)
+        assert display.plot() is display
+
+
+def test_the_u_matrix_is_painted_with_row_0_at_the_top(som):
+    ax = UMatrixDisplay.from_estimator(som).ax_
+    np.testing.assert_array_equal(cells_of(ax).get_array(), som.u_matrix().ravel())
+    places = [path.vertices[:-1].mean(axis=0) for path in cells_of(ax).get_paths()]
+    np.testing.assert_allclose(places, som.unit_coordinates_[:, ::-1], atol=1e-12)
+    bottom, top = ax.get_ylim()
+    assert bottom > top
+    assert ax.get_aspect() == 1
+    np.testing.assert_allclose(ax.get_yticks(), som.unit_coordinates_[:: som.width_, 0], atol=1e-12)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_joined_edges_are_marked(som):
+    ax = UMatrixDisplay.from_estimator(som).ax_
+    (border,) = [c for c in ax.collections if isinstance(c, LineCollection)]
+    dashed = border.get_linestyle()[0][1] is not None
+    ghosts = [c for c in ax.collections if isinstance(c, PolyCollection)][1:]
+    assert dashed == som.periodic == bool(ghosts) == ("joined" in ax.get_xlabel())
+    for ghost in ghosts:
+        units = Cells.named(som.lattice, (6, 4), True).ghosts()[1]
+        np.testing.assert_array_equal(ghost.get_array(), som.u_matrix().ravel()[units])
+        assert ghost.norm is cells_of(ax).norm
+
+
+def test_colour_bars_name_their_units(som, iris):
+    assert UMatrixDisplay.from_estimator(som).colorbar_.ax.get_ylabel().endswith("(units of the data)")
+    assert "samples" in HitHistogramDisplay.from_estimator(som, iris[0]).colorbar_.ax.get_ylabel()
+    assert UMatrixDisplay.from_estimator(som, colorbar=False).colorbar_ is None
+
+
+def test_component_planes_are_chosen_by_number_or_name():
+    X = load_wine(as_frame=True).data
+    som = TopographicMap(5, 4).fit(X)
+    display = ComponentPlanesDisplay.from_estimator(som, features=["hue", 2])
+    assert [ax.get_title() for ax in display.axes_] == ["hue", "ash"]
+    hue = list(X.columns).index("hue")
+    for ax, feature in zip(display.axes_, (hue, 2), strict=True):
+        np.testing.assert_array_equal(cells_of(ax).get_array(), som.codebook_[:, feature])
+    scaled = make_pipeline(StandardScaler(), TopographicMap(5, 4)).fit(X)
+    assert ComponentPlanesDisplay.from_estimator(scaled).feature_names == list(X.columns)
+    bare = TopographicMap(5, 4).fit(X.to_numpy())
+    assert ComponentPlanesDisplay.from_estimator(bare, features=[12]).feature_names == ["feature 12"]
+    named = ComponentPlanesDisplay.from_estimator(bare, features=["b"], feature_names=list("abcdefghijklm"))
+    np.testing.assert_array_equal(named.component_planes[0], bare.component_planes()[1])
+
+
+def test_component_planes_fill_the_axes_they_are_given(iris):
+    som = TopographicMap(5, 4).fit(iris[0])
+    figure, axes = plt.subplots(2, 2)
+    display = ComponentPlanesDisplay.from_estimator(som, ax=axes)
+    assert list(display.axes_) == list(axes.ravel())
+    assert display.figure_ is figure
+    with pytest.raises(ValueError, match="ax holds 2 axes for 4 planes"):
+        ComponentPlanesDisplay.from_estimator(som, ax=axes[0])
+
+
+def test_component_planes_say_what_is_wrong(iris):
+    som = TopographicMap(5, 4).fit(iris[0])
+    for feature in ("width", 4, None):
+        with pytest.raises(ValueError, match="features contains"):
+            ComponentPlanesDisplay.from_estimator(som, features=[feature])
+    with pytest.raises(ValueError, match="feature_names must name the 4 features that reach the map, got 1 names"):
+        ComponentPlanesDisplay.from_estimator(som, feature_names=["a"])
+
+
+def test_hits_are_painted_and_units_without_samples_are_not(som, iris):
+    weight = np.linspace(0, 3, 150)
+    display = HitHistogramDisplay.from_estimator(som, iris[0], sample_weight=weight)
+    expected = np.bincount(som.labels_, weights=weight, minlength=24)
+    shown = cells_of(display.ax_).get_array()
+    np.testing.assert_array_equal(np.ma.getmaskarray(shown), expected == 0)
+    np.testing.assert_allclose(shown.filled(0), expected)
+
+
+def test_pies_have_the_shares_and_sizes_of_the_classes(som, iris):
+    X, y = iris
+    display = HitHistogramDisplay.from_estimator(som, X, y)
+    counts = np.array([[np.sum((som.labels_ == unit) & (y == c)) for c in range(3)] for unit in range(24)])
+    np.testing.assert_array_equal(display.class_counts, counts)
+    total = counts.sum(axis=1)
+    pies = [c for c in display.ax_.collections if isinstance(c, PolyCollection)][-3:]
+    fullest = int(total.argmax())
+    for c, pie in enumerate(pies):
+        assert len(pie.get_paths()) == (counts[:, c] > 0).sum()
+        if counts[fullest, c]:
+            place = int((np.flatnonzero(counts[:, c]) == fullest).argmax())
+            slice_ = pie.get_paths()[place].vertices[:-1]
+            whole = np.pi * 0.46**2
+            assert area(slice_) == pytest.approx(whole * counts[fullest, c] / total[fullest], rel=0.01)
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["0", "1", "2"]
+
+
+def test_the_label_map_shows_the_majority(som, iris):
+    X, y = iris
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    display = LabelMapDisplay.from_estimator(som, X, names)
+    painted = cells_of(display.ax_).get_facecolors()
+    for unit in range(24):
+        here = names[som.labels_ == unit]
+        if len(here) == 0:
+            assert display.labels_[unit] == -1
+            continue
+        winner = display.labels_[unit]
+        assert np.sum(here == display.classes[winner]) == max(np.sum(here == name) for name in display.classes)
+        np.testing.assert_allclose(painted[unit, :3], class_colours(3)[winner])
+
+
+@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+def test_names_stand_in_cells_that_are_large_enough(digits, lattice):
+    X, y = digits
+    som = TopographicMap(8, 8, lattice=lattice, max_iter=3).fit(X)
+    display = LabelMapDisplay.from_estimator(som, X, y)
+    written = {tuple(np.round(text.get_position(), 6)): text for text in display.ax_.texts}
+    for unit in np.flatnonzero(display.labels_ >= 0):
+        text = written[tuple(np.round(som.unit_coordinates_[unit, ::-1], 6))]
+        assert text.get_text() == str(display.labels_[unit])
+        assert text.get_fontsize() >= 6.5
+
+
+@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+def test_large_maps_name_regions(lattice):
+    counts = np.zeros((3600, 2))
+    counts[:1800, 0] = counts[1800:, 1] = 1
+    counts[0] = (0, 1)  # alone: too small for a name
+    display = LabelMapDisplay(counts, np.array(["upper", "lower"]), (60, 60), lattice=lattice).plot()
+    assert [text.get_text() for text in display.ax_.texts] == ["upper", "lower"]
+    rows = [
+        text.get_position()[1] / Cells.named(lattice, (60, 60), False).lattice.row_spacing for text in display.ax_.texts
+    ]
+    assert rows == pytest.approx([14.5, 44.5], abs=1)
+
+
+def test_colours_of_classes_differ():
+    assert len({tuple(np.round(colour, 3)) for colour in class_colours(22)}) == 22
+    assert class_colours(23)[22] == class_colours(1)[0]
+
+
+def test_the_training_curve_is_the_loss(iris):
+    som = TopographicMap(4, 4, max_iter=7).fit(iris[0])
+    display = TrainingCurveDisplay.from_estimator(som)
+    np.testing.assert_array_equal(display.line_.get_ydata(), som.loss_curve_)
+    np.testing.assert_array_equal(display.line_.get_xdata(), np.arange(1, som.n_iter_ + 1))
+    assert display.ax_.get_xlabel() == "epoch"
+    stream = TopographicMap(4, 4, solver="stream", random_state=0).fit(iris[0])
+    assert TrainingCurveDisplay.from_estimator(stream).ax_.get_xlabel() == "annealing stage"
+
+
+def test_unfitted_maps_are_refused(iris):
+    for draw in displays(TopographicMap(3, 3), *iris).values():
+        with pytest.raises(NotFittedError):
+            draw(None)
+
+
+def test_wrong_input_is_refused(iris):
+    som = TopographicMap(3, 3).fit(iris[0])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        LabelMapDisplay.from_estimator(som, iris[0], iris[1][:9])
+    with pytest.raises(ValueError, match="lattice must be one of 'rectangular', 'hexagonal', got 'cubic'"):
+        UMatrixDisplay(som.u_matrix(), lattice="cubic").plot()
+
+
+MISSING = """
+import sys, tempfile
+sys.modules["matplotlib"] = sys.modules["bokeh"] = None
+from sklearn.datasets import load_iris
+from sktopo import TopographicMap, plotting
+som = TopographicMap(3, 3).fit(load_iris().data)
+for draw in (plotting.UMatrixDisplay.from_estimator, lambda som: plotting.to_html(som, path="never.html")):
+    try:
+        draw(som)
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_a_missing_library_is_named_with_its_extra(tmp_path):
+    result = subprocess.run([sys.executable, "-c", MISSING], capture_output=True, text=True, check=True)
+    assert "matplotlib" in result.stdout.splitlines()[0]
+    assert "'sktopo[plot]'" in result.stdout.splitlines()[0]
+    assert "'sktopo[html]'" in result.stdout.splitlines()[1]
