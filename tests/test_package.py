@@ -12,12 +12,14 @@ from numpydoc.validate import validate
 import sktopo
 import sktopo.metrics
 import sktopo.nn
+import sktopo.plotting
 
 # What users are told of gets an example; the names of methods say what they return.
 EXAMPLES = {
     "sktopo.TopographicMap",
     "sktopo.nn.TopographicLayer",
     *(f"sktopo.metrics.{name}" for name in sktopo.metrics.__all__),
+    *(f"sktopo.plotting.{name}" for name in sktopo.plotting.__all__),
 }
 # ES01, SA01, EX01: extended summaries, see-also and examples where they help. GL08 is ruff's. SS05, SS06 and RT05: a
 # function that returns a thing is documented by its name. PR06, PR10: scikit-learn's types are prose. YD01: yields.
@@ -32,6 +34,8 @@ def public_modules():
 
 def public_objects():
     yield from EXAMPLES
+    for display in filter(inspect.isclass, vars(sktopo.plotting).values()):
+        yield from (f"sktopo.plotting.{display.__name__}.{method}" for method in ("from_estimator", "plot"))
     for name in public_modules():
         module = importlib.import_module(name)
         for member, value in vars(module).items():
@@ -57,7 +61,7 @@ def test_what_users_are_told_of_has_an_example(name):
 
 
 def test_public_names_exist():
-    for module in (sktopo, sktopo.nn, sktopo.metrics):
+    for module in (sktopo, sktopo.nn, sktopo.metrics, sktopo.plotting):
         for name in module.__all__:
             assert hasattr(module, name)
 
@@ -72,7 +76,7 @@ def state():
 before, loaded = state(), set(sys.modules)
 import sktopo
 assert state() == before
-extras = {"matplotlib", "rich", "dask", "distributed", "onnx", "onnxscript", "minisom", "polars"}
+extras = {"matplotlib", "bokeh", "rich", "dask", "distributed", "onnx", "onnxscript", "minisom", "polars"}
 print(sorted(extras & (set(sys.modules) - loaded)))
 """
 
