@@ -3,11 +3,11 @@
 import torch
 
 # A block of scores this large is near a core's caches between the product and the argmin, and worth the calls it takes.
-SCORE_BLOCK_BYTES = 2 * 2**20
+SCORE_BLOCK_BYTES = 2**20
 CHUNK_BYTES = 8 * 2**20
 # Below 64 rows, and for numbers of rows that are no multiple of it, a matrix product may sum in another order.
 ROW_MULTIPLE = 64
-LARGEST_CHUNK = 16384
+LARGEST_CHUNK = 25_600
 # Chunks come in multiples of this where there are many, so that two, four or eight workers have equal shares.
 SHARES = 8
 
@@ -99,7 +99,7 @@ def chunk_rows(n_features: int, n_rows: int | None = None) -> int:
     Returns
     -------
     int
-        A multiple of 64: at most 16 384 rows and about 8 MB of float64. Many rows are cut into a multiple of 8 chunks.
+        A multiple of 64: at most 25 600 rows and about 8 MB of float64. Many rows are cut into a multiple of 8 chunks.
     """
     largest = min(LARGEST_CHUNK, rounded_rows(CHUNK_BYTES // (8 * n_features)))
     if n_rows is None or n_rows <= largest:

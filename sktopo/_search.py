@@ -66,17 +66,17 @@ class Search:
     def bmu(self, x: Tensor) -> Tensor:
         """Best matching units of a chunk: int64 (n,), ties to the lowest unit."""
         found = torch.empty(len(x), dtype=torch.int64, device=x.device)
-        for (_, _, _, block), units in zip(self._blocks(x), torch.split(found, self._rows), strict=True):
-            _argmin(block, units)
+        for rows, block in self._blocks(self._centred(x)[0], len(x)):
+            _argmin(block, found, rows)
         return found
 
     def two_best(self, x: Tensor) -> Tensor:
         """Best and second-best units of a chunk: int64 (n, 2)."""
         found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
-        for rows, _, _, block in self._blocks(x):
-            first = _argmin(block, found[0, rows])
-            block.scatter_(1, first[:, None], math.inf)
-            _argmin(block, found[1, rows])
+        for rows, block in self._blocks(self._centred(x)[0], len(x)):
+            _argmin(block, found[0], rows)
+            block.scatter_(1, found[0, rows, None], math.inf)
+            _argmin(block, found[1], rows)
         return found.T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
@@ -87,57 +87,53 @@ class Search:
         """Distance of each sample to every unit: (n, n_units)."""
         result = self._half_centre.new_empty((len(x), self.n_units))
         step = chunk_rows(x.shape[1])
-        for rows, samples, exponent, block in self._blocks(x):
+        centred, exponent = self._centred(x)
+        for rows, block in self._blocks(centred, len(x)):
+            samples = centred[rows, :-1]
             distance = self._scores.to_distance(block, samples)
             row, unit = torch.nonzero(self._scores.cancelled(distance, samples), as_tuple=True)
-            result[rows] = torch.ldexp(distance, exponent + 1)
+            result[rows] = torch.ldexp(distance, exponent[rows] + 1)
             row += rows.start
             for first in range(0, len(row), step):
                 pairs = slice(first, first + step)
                 result[row[pairs], unit[pairs]] = self.distance(x[row[pairs]], unit[pairs]).to(result)
         return result
 
-    def _blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
-        """Consecutive rows, their centred samples and exponents, and their scores, each valid until the next."""
-        low, high = map(float, x.aminmax()) if len(x) else (0.0, 0.0)
-        centre = self._centre_ordinary if max(-low, high) <= self._ordinary else self._centre_any
-        start, n = 0, -1
-        for part in torch.split(x, self._rows):
-            # All but the last block share their views: each call of torch hands Python's lock to the other workers.
-            if len(part) != n:
-                n = len(part)
-                samples, block = self._memory(n, x.shape[1])
-                inside, valid = samples[:n, :-1], block[:n, : self.n_units]
-            exponent = centre(part, inside)
-            self._scores.fill(block, samples)
-            yield slice(start, start + n), inside, exponent, valid
-            start += n
+    def _blocks(self, centred: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
+        """Consecutive blocks of the first `n` centred rows, and their scores, each valid until the next."""
+        # Every call of torch hands Python's lock to another worker, so there are few: one cuts all rows into blocks.
+        size, start = 0, 0
+        for samples in torch.split(centred, self._rows):
+            stop = min(n, start + self._rows)
+            if stop - start != size:
+                size = stop - start
+                room = scratch("scores", len(samples), max(self.n_units, FEWEST_UNITS), centred)
+                block = room[:size, : self.n_units]
+            self._scores.fill(room, samples)
+            yield slice(start, stop), block
+            start = stop
 
-    def _memory(self, n: int, width: int) -> tuple[Tensor, Tensor]:
-        """Room for samples with a last feature of 1 and for their scores.
+    def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Half the centred samples times 2^-exponent with a last feature of 1, and the exponents (n, 1).
 
-        Rows are added up to a reproducible number; what stands in them does not matter.
+        Rows are added up to a reproducible number; what stands in them does not matter. Rows so far outside that
+        scores would overflow get a larger exponent of their own; to the last digit of such a row all units are equally
+        far.
         """
-        samples = scratch("samples", rounded_rows(n), width + 1, self._half_centre)
-        samples[:, width] = 1
-        return samples, scratch("scores", len(samples), max(self.n_units, FEWEST_UNITS), self._half_centre)
-
-    def _centre_ordinary(self, x: Tensor, out: Tensor) -> Tensor:
-        """Half the samples minus the centre, times 2^-exponent, into `out`; the one exponent of all rows."""
-        # scaling by a power of two commutes with rounding: the same difference, in one pass
-        torch.add(self._minus_centre, x, alpha=self._scale, out=out)
-        return self._common_exponent
-
-    def _centre_any(self, x: Tensor, out: Tensor) -> Tensor:
-        """The same for rows so far outside that scores would overflow: they get exponents of their own, (n, 1).
-
-        To the last digit of such a row all units are equally far.
-        """
-        torch.mul(x.to(out.dtype), 0.5, out=out).sub_(self._half_centre)
-        peak = out.abs().amax(dim=1, keepdim=True)
+        n, width = x.shape
+        centred = scratch("samples", rounded_rows(n) if n else 0, width + 1, self._half_centre)
+        centred[:, width] = 1
+        inside = centred[:n, :width]
+        low, high = map(float, x.aminmax()) if n else (0.0, 0.0)
+        if max(-low, high) <= self._ordinary:
+            # scaling by a power of two commutes with rounding: the same difference, in one pass
+            torch.add(self._minus_centre, x, alpha=self._scale, out=inside)
+            return centred, self._common_exponent.expand(n, 1)
+        torch.mul(x.to(inside.dtype), 0.5, out=inside).sub_(self._half_centre)
+        peak = inside.abs().amax(dim=1, keepdim=True)
         exponent = torch.frexp(peak).exponent.sub(self._scores.largest_exponent).clamp(min=self._exponent)
-        out.mul_(torch.ldexp(torch.ones_like(peak), -exponent))
-        return exponent
+        inside.mul_(torch.ldexp(torch.ones_like(peak), -exponent))
+        return centred, exponent
 
 
 class Scores(ABC):
@@ -229,9 +225,9 @@ def _largest_ordinary(dtype: torch.dtype, centre: float, exponent: int) -> float
     return min(largest / 4, math.ldexp(1.0, min(1022, exponent)) - 2 * centre) if centre < largest / 4 else -1.0
 
 
-def _argmin(block: Tensor, out: Tensor) -> Tensor:
-    """Position of the least score of each row, the first one on ties."""
+def _argmin(block: Tensor, out: Tensor, rows: slice) -> None:
+    """Position of the least score of each row, the first one on ties, into some rows of `out`."""
     if block.device.type == "cpu":
-        block.numpy().argmin(axis=1, out=out.numpy())  # SIMD over the product's own memory
-        return out
-    return torch.argmin(block, dim=1, out=out)
+        block.numpy().argmin(axis=1, out=out.numpy()[rows])  # SIMD over the product's own memory
+    else:
+        torch.argmin(block, dim=1, out=out[rows])

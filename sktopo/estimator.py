@@ -1,5 +1,6 @@
 """The scikit-learn estimator: checks what it is given, builds, delegates, and publishes what was learned."""
 
+import os
 from typing import Any, Self
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sktopo import maps
+from sktopo import maps, persistence
 from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, open_query, open_source
 from sktopo._outputs import OUTPUTS
@@ -20,6 +21,7 @@ from sktopo._validation import (
     check_samples,
     check_supported,
     fit_context,
+    restored,
 )
 from sktopo.metrics import distances_to_bmu, quantization_error
 from sktopo.nn import TopographicLayer
@@ -447,6 +449,67 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         with torch.no_grad():
             layer.codebook.copy_(codebook)
         return layer
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted map to a file: arrays and JSON, no pickle.
+
+        Parameters
+        ----------
+        path : path-like
+            Exactly this file is written. An older file is replaced at once when the new one is whole, or not at all.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> from sklearn.datasets import load_iris
+        >>> from sktopo import TopographicMap
+        >>> X, _ = load_iris(return_X_y=True)
+        >>> som = TopographicMap(5, 5).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "iris.map"
+        ...     som.save(path)
+        ...     again = TopographicMap.load(path)
+        >>> bool((again.predict(X) == som.labels_).all())
+        True
+        """
+        check_is_fitted(self)
+        content = {
+            "estimator": type(self).__name__,
+            "parameters": self.get_params(deep=False),
+            "fitted": {name: value for name, value in vars(self).items() if name.endswith("_") and name[0] != "_"},
+            "output": getattr(self, "_sklearn_output_config", {}).get("transform"),
+        }
+        persistence.write(path, content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a map that `save` wrote. Nothing in the file is ever run, so files of others are safe to load.
+
+        Parameters
+        ----------
+        path : path-like
+            A file.
+
+        Returns
+        -------
+        TopographicMap
+            With every parameter and fitted attribute. What lived on a device that is not here comes to the CPU, with
+            one warning.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is not a whole sktopo file, or was written by a newer version.
+        """
+        loaded: Self = restored(cls(), persistence.read(path))
+        return loaded
 
     def u_matrix(self) -> NDArray[Any]:
         """Mean distance of each prototype to the adjacent ones: high ridges separate clusters.

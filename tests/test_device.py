@@ -28,14 +28,14 @@ def test_rows_are_rounded_up_to_multiples_of_64(rows, expected):
 
 
 def test_portions_are_bounded_in_rows_and_bytes():
-    assert chunk_rows(1) == 16384
+    assert chunk_rows(1) == 25_600
     assert chunk_rows(10**6) == 64
-    assert block_rows(1, 4) == 16384
-    assert block_rows(400, 4) * 400 * 4 <= 2 * 2**20 + 64 * 400 * 4
+    assert block_rows(1, 4) == 25_600
+    assert block_rows(400, 4) * 400 * 4 <= 2**20 + 64 * 400 * 4
 
 
-@pytest.mark.parametrize("n_rows", [20_000, 100_000, 10**6])
+@pytest.mark.parametrize("n_rows", [30_000, 100_000, 10**6])
 def test_many_rows_are_cut_into_equal_shares(n_rows):
     rows = chunk_rows(32, n_rows)
-    assert rows <= 16384
+    assert rows <= 25_600
     assert -(-n_rows // rows) % 8 == 0

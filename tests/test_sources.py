@@ -13,7 +13,7 @@ def test_chunks_hold_all_rows_in_order(rows, rng):
     chunks = list(ArraySource(X, weight, CPU, rows=rows).chunks())
     np.testing.assert_array_equal(torch.cat([x for x, _ in chunks]).numpy(), X)
     np.testing.assert_array_equal(torch.cat([w for _, w in chunks]).numpy(), weight)
-    assert all(len(x) <= (rows or 16384) for x, _ in chunks)
+    assert all(len(x) <= (rows or 25_600) for x, _ in chunks)
 
 
 def test_reduce_adds_and_map_rows_keeps_the_order(rng):

@@ -187,7 +187,7 @@ class Contender:
     on_lattice : bool, default=True
         Whether its prototypes are units of a map.
     compared : bool, default=False
-        Whether the claims compare it; it then has a front on every workload, however long that takes.
+        Whether the claims compare it; it then has a front on every workload where that is affordable.
     """
 
     name: str

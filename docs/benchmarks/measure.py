@@ -15,7 +15,7 @@ import numpy as np
 from contenders import CONTENDERS, Contender, Fit
 from numpy.typing import NDArray
 from quality import judge
-from timing import floor_of, in_turns, probe, rounds
+from timing import floor_of, in_turns, probe, product_of, rounds
 from workloads import WORKLOADS, Workload, manifold_blocks, mixture
 
 SCALING_CONTENDERS = ("sktopo", "fastersom", "MiniBatchKMeans")
@@ -68,8 +68,8 @@ QUICK = Plan(
 FULL = Plan(
     workloads=tuple(WORKLOADS.values()),
     sigmas=(0.5, 0.6, 0.7, 0.8, 1.0, 1.15, 1.3),
-    repeats=7,
-    budget=120,
+    repeats=5,
+    budget=60,
     row_counts=(1_000, 10_000, 100_000, 1_000_000, 10_000_000),
     memmap_rows=10_000_000,
     sides=(10, 20, 32, 50, 71, 100),
@@ -105,12 +105,14 @@ def measure_workload(workload: Workload, plan: Plan, path: Path) -> dict[str, An
     def fit(name: str, sigma: float | None) -> None:
         fits[name, sigma] = CONTENDERS[name].fit(X, workload.height, workload.width, sigma)
 
-    seconds = in_turns({"floor": floor} | {run: partial(fit, *run) for run in runs}, plan.repeats)
+    passes = {"floor": floor, "product": product_of(X, workload.n_units)}
+    seconds = in_turns(passes | {run: partial(fit, *run) for run in runs}, plan.repeats)
     defaults = {name: fits[name, None] for name, sigma in runs if sigma is None}
     return {
         **{field: getattr(workload, field) for field in ("title", "rows", "features", "height", "width")},
         "floor_chunk_rows": chunk_rows,
         "floor_seconds": seconds["floor"],
+        "product_seconds": seconds["product"],
         "entrants": entrants,
         "runs": [
             {"contender": name, "sigma_asked": sigma, "seconds": seconds[name, sigma]}
@@ -132,10 +134,10 @@ def enter(contender: Contender, workload: Workload, path: Path, budget: int) -> 
 
 
 def front(contender: Contender, workload: Workload, seconds: float, plan: Plan) -> tuple[float, ...]:
-    """Last sigmas to run: none where all of them, repeated, would take longer than one fit may."""
+    """Last sigmas to run: for those that are compared, unless all of them would take longer than one fit may."""
     sigmas = (*plan.sigmas, *workload.more_sigmas)
-    affordable = contender.compared or len(sigmas) * rounds(seconds, plan.repeats) * seconds <= plan.budget
-    return sigmas if contender.on_lattice and affordable else ()
+    affordable = len(sigmas) * rounds(seconds, plan.repeats) * seconds <= plan.budget
+    return sigmas if contender.compared and affordable else ()
 
 
 def described(fit: Fit, contender: Contender, X: NDArray[np.float32], width: int) -> dict[str, Any]:

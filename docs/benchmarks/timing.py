@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-SHORTEST_SECONDS, SHORT_SECONDS, LONG_SECONDS = 0.02, 2.0, 20.0
+SHORTEST_SECONDS, SHORT_SECONDS, LONG_SECONDS = 0.02, 1.0, 5.0
 REST_SECONDS = 0.02
 FLOOR_MEGABYTES = (1, 2, 4, 64, 1024)
 
@@ -73,6 +73,12 @@ def floor_of(X: NDArray[np.float32], n_units: int) -> tuple[int, Callable[[], No
     seconds = in_turns(tasks, 3)
     fastest = min(sizes, key=lambda size: median(seconds[size]))
     return fastest, tasks[fastest]
+
+
+def product_of(X: NDArray[np.float32], n_units: int) -> Callable[[], None]:
+    """Make the plain pass: one call of torch's product of all rows with all prototypes, into memory at hand."""
+    prototypes = torch.from_numpy(np.random.default_rng(0).standard_normal((X.shape[1], n_units), dtype=np.float32))
+    return partial(torch.mm, torch.from_numpy(X), prototypes, out=torch.zeros(len(X), n_units))
 
 
 def probe(path: Path, contender: str, height: int, width: int, budget: int) -> dict[str, Any]:

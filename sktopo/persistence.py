@@ -1,0 +1,237 @@
+"""Fitted maps as files: arrays and JSON in a zip archive, and nothing that could run.
+
+The archive holds one ``.npy`` member an array and a member ``sktopo.json`` with everything else. Members are stored,
+not compressed, and guarded by checksums; sizes that headers claim are compared with what is there before it is read.
+Files are written beside their place and moved there whole (``os.replace``), so a crash leaves the old file as it was.
+"""
+
+import io
+import json
+import math
+import os
+import secrets
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+FORMAT = 1
+HEADER = "sktopo.json"
+# A header of parameters, names and numbers is small; arrays are members of their own.
+LARGEST_HEADER = 64 * 2**20
+KINDS = "fiub"
+# What reading a file that is cut off, changed or something else altogether may raise.
+DAMAGE = (
+    *(ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, OverflowError, RecursionError),
+    *(NotImplementedError, RuntimeError, struct.error, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
+)
+
+
+def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
+    """Write a dictionary of values to a file, replacing an older one at once or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        Exactly this file is written.
+    content : dict of str to object
+        Nested dictionaries and lists of numbers, strings, None, arrays, tensors, devices and random states.
+
+    Raises
+    ------
+    TypeError
+        If a value is of a type that cannot be stored.
+    OSError
+        If the file cannot be written; an older file is then as it was.
+    """
+    target = Path(path)
+    scratch = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    try:
+        with open(scratch, "xb") as file:
+            _pack(file, content)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            os.chmod(scratch, target.stat().st_mode & 0o777)
+        os.replace(scratch, target)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what `write` wrote; nothing in the file is ever run.
+
+    Parameters
+    ----------
+    path : path-like
+        A file.
+
+    Returns
+    -------
+    dict of str to object
+        The values. A tensor whose device is not here comes back on the CPU, with one warning.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a whole sktopo file, or was written by a newer version of the format.
+    """
+    with open(path, "rb") as file:
+        try:
+            return _unpack(file, os.fstat(file.fileno()).st_size)
+        except NewerFormatError as error:
+            raise ValueError(f"{os.fspath(path)!r} {error}") from None
+        except DAMAGE as error:
+            raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {error}.") from error
+
+
+class NewerFormatError(ValueError):
+    """The file is whole, but of a format that this version does not know."""
+
+
+def _pack(file: BinaryIO, content: dict[str, Any]) -> None:
+    arrays: list[NDArray[Any]] = []
+    header = json.dumps({"format": FORMAT, "versions": _versions(), "content": _encoded(content, arrays)})
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(HEADER, header)
+        for number, array in enumerate(arrays):
+            with archive.open(f"{number}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("sktopo", "numpy", "scikit-learn", "torch")}
+
+
+def _encoded(value: Any, arrays: list[NDArray[Any]]) -> Any:
+    """A value as JSON; arrays are put aside and referred to by number."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, dict):
+        return {"dict": [[key, _encoded(item, arrays)] for key, item in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_encoded(item, arrays) for item in value]
+    for tag, (kind, encode, _) in CODECS.items():
+        if isinstance(value, kind):
+            return {tag: _encoded(encode(value), arrays)}
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in KINDS:
+            return {"strings": [str(item) for item in value.ravel()]}
+        arrays.append(np.asarray(value))
+        return {"array": len(arrays) - 1}
+    raise TypeError(f"A value of type {type(value).__name__} cannot be saved: {value!r}.")
+
+
+def _decoded(value: Any, arrays: Callable[[int], NDArray[Any]]) -> Any:
+    """The value that `_encoded` made JSON of."""
+    if isinstance(value, list):
+        return [_decoded(item, arrays) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((tag, item),) = value.items()
+    if tag == "dict":
+        return {str(key): _decoded(entry, arrays) for key, entry in item}
+    if tag == "array":
+        return arrays(int(item))
+    if tag == "strings":
+        return np.array([str(entry) for entry in item], dtype=object)
+    _, _, decode = CODECS[tag]
+    return decode(_decoded(item, arrays))
+
+
+def _placed(value: Any, missing: set[str]) -> Any:
+    """Values with tensors on their devices, as far as these are here; those that are not are written down."""
+    if isinstance(value, dict):
+        return {key: _placed(item, missing) for key, item in value.items()}
+    if not isinstance(value, StoredTensor):
+        return value
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if here.get(value.device.type, False):
+        return value.values.to(value.device)
+    missing.add(str(value.device))
+    return value.values
+
+
+class StoredTensor(NamedTuple):
+    """A tensor on the CPU, and where it belongs.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where it lived.
+    values : Tensor
+        A copy on the CPU.
+    """
+
+    device: torch.device
+    values: torch.Tensor
+
+
+def _restored_state(state: dict[str, Any]) -> np.random.RandomState:
+    restored = np.random.RandomState()
+    name, keys, *rest = state["state"]
+    restored.set_state((name, np.asarray(keys, dtype=np.uint32), *rest))
+    return restored
+
+
+# tag -> type, a value as simpler values, and back
+CODECS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "device": (torch.device, str, torch.device),
+    "random_state": (np.random.RandomState, lambda state: {"state": list(state.get_state())}, _restored_state),
+    "tensor": (
+        torch.Tensor,
+        lambda tensor: {"device": str(tensor.device), "values": tensor.detach().cpu().numpy()},
+        lambda parts: StoredTensor(torch.device(parts["device"]), torch.from_numpy(parts["values"])),
+    ),
+}
+
+
+def _unpack(file: BinaryIO, size: int) -> dict[str, Any]:
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if any(m.compress_type != zipfile.ZIP_STORED or m.file_size != m.compress_size for m in members):
+            raise ValueError("a member is compressed")
+        if sum(m.file_size for m in members) > size:
+            raise ValueError("a member claims to be larger than the file")
+        if archive.getinfo(HEADER).file_size > LARGEST_HEADER:
+            raise ValueError("its header is too large")
+        header = json.loads(archive.read(HEADER))
+        if header["format"] > FORMAT:
+            raise NewerFormatError(f"has format {header['format']}; this sktopo reads up to {FORMAT}. Upgrade sktopo.")
+        content = _decoded(header["content"], lambda number: _read_array(archive, f"{number}.npy"))
+    if not isinstance(content, dict):
+        raise TypeError("it holds no dictionary")
+    missing: set[str] = set()
+    placed: dict[str, Any] = _placed(content, missing)
+    if missing:
+        message = (
+            f"Tensors of this file belong on {', '.join(sorted(missing))}, which is not here; they are on the CPU now."
+        )
+        warnings.warn(message, stacklevel=3)
+    return placed
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """An array whose claimed size is the size of its member."""
+    data = archive.read(name)  # checked against its checksum
+    stream = io.BytesIO(data)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError(f"{name} has an unknown header")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.kind not in KINDS or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
+        raise ValueError(f"{name} is not what its header says")
+    array: NDArray[Any] = np.frombuffer(data, dtype=dtype, offset=stream.tell()).copy()
+    return array.reshape(shape, order="F" if fortran else "C")

@@ -1,0 +1,342 @@
+import contextlib
+import io
+import json
+import os
+import pickle
+import signal
+import stat
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
+
+from sktopo import TopographicMap, persistence
+
+
+@pytest.fixture
+def fitted(iris):
+    return TopographicMap(4, 5, random_state=0).fit(iris[0])
+
+
+@pytest.fixture
+def saved(fitted, tmp_path):
+    path = tmp_path / "map"
+    fitted.save(path)
+    return path
+
+
+def assert_same(a, b):
+    assert type(a) is type(b) or isinstance(b, np.generic)
+    if isinstance(a, np.ndarray):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        np.testing.assert_array_equal(a, b)
+    elif isinstance(a, np.random.RandomState):
+        assert str(a.get_state()) == str(b.get_state())
+    else:
+        assert a == b
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"p_norm": np.inf, "lattice": "hexagonal", "periodic": True, "normalize": True},
+        {"init": "array", "sigma_final": np.float32(0.7), "max_iter": 3},
+        {"random_state": np.random.RandomState(5), "init": "random"},
+        {"device": torch.device("cpu"), "output": "activations", "neighborhood": "bubble"},
+        {"height": "auto", "width": "auto", "solver": "stream", "max_iter": 0.5, "batch_size": 40},
+    ],
+    ids=str,
+)
+def test_every_parameter_and_attribute_comes_back(parameters, iris, tmp_path):
+    X = pd.DataFrame(iris[0], columns=list("abcd"))
+    if isinstance(parameters.get("init"), str) and parameters["init"] == "array":
+        parameters = parameters | {"init": iris[0][:20] + 0.5}
+    som = TopographicMap(**({"height": 4, "width": 5} | parameters)).fit(X)
+    som.save(tmp_path / "map")
+    again = TopographicMap.load(tmp_path / "map")
+    assert vars(again).keys() - {"_sklearn_output_config"} == vars(som).keys() - {"_sklearn_output_config"}
+    for name in som.get_params():
+        assert_same(getattr(again, name), getattr(som, name))
+    for name in vars(som):
+        if name.endswith("_"):
+            assert_same(getattr(again, name), getattr(som, name))
+    np.testing.assert_array_equal(again.transform(X), som.transform(X))
+
+
+def test_a_loaded_map_learns_on_to_the_same_bit(iris, tmp_path):
+    som = TopographicMap(4, 5, random_state=0).partial_fit(iris[0][:70])
+    som.save(tmp_path / "map")
+    again = TopographicMap.load(tmp_path / "map").partial_fit(iris[0][70:])
+    np.testing.assert_array_equal(again.codebook_, som.partial_fit(iris[0][70:]).codebook_)
+
+
+def test_the_output_container_comes_back(iris, tmp_path):
+    TopographicMap(3, 3).set_output(transform="pandas").fit(iris[0]).save(tmp_path / "map")
+    assert isinstance(TopographicMap.load(tmp_path / "map").transform(iris[0]), pd.DataFrame)
+
+
+@pytest.mark.parametrize("kind", [str, Path, os.fsencode])
+def test_the_file_is_at_exactly_that_path(fitted, tmp_path, kind):
+    path = tmp_path / "a map.with.dots"
+    fitted.save(path if kind is not str else str(path))
+    assert [each.name for each in tmp_path.iterdir()] == ["a map.with.dots"]
+
+
+def test_permissions_are_those_of_any_new_file_or_of_the_old_one(fitted, tmp_path):
+    path, plain = tmp_path / "map", tmp_path / "plain"
+    plain.touch()
+    fitted.save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+    path.chmod(0o640)
+    fitted.save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_nothing_fitted_nothing_saved(tmp_path):
+    with pytest.raises(NotFittedError):
+        TopographicMap().save(tmp_path / "map")
+    with pytest.raises(FileNotFoundError):
+        TopographicMap.load(tmp_path / "map")
+    assert not list(tmp_path.iterdir())
+
+
+class FullDisk(io.RawIOBase):
+    """A file on a disk with room for some bytes."""
+
+    def __init__(self, file, room):
+        self.file, self.room = file, room
+
+    def write(self, data):
+        self.room -= len(data)
+        if self.room < 0:
+            raise OSError(28, "No space left on device")
+        return self.file.write(data)
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+@pytest.mark.parametrize("room", [0, 10, 500, 2000])
+def test_a_full_disk_leaves_the_old_file_whole(fitted, saved, iris, room, monkeypatch):
+    before = saved.read_bytes()
+    pack = persistence._pack
+    monkeypatch.setattr(persistence, "_pack", lambda file, content: pack(FullDisk(file, room), content))
+    with pytest.raises(OSError, match="No space left"):
+        TopographicMap(4, 5).fit(iris[0] * 2).save(saved)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == ["map"]
+
+
+KILLED = """
+import sys, numpy as np
+from sktopo import TopographicMap
+X = np.random.default_rng(0).normal(size=(500, 200))
+maps = [TopographicMap(20, 20, max_iter=1, sigma_final=s).fit(X) for s in (0.5, 1.0)]
+print("ready", flush=True)
+while True:
+    for som in maps:
+        som.save(sys.argv[1])
+"""
+
+
+def test_a_kill_in_mid_save_leaves_a_whole_file(tmp_path):
+    path = tmp_path / "map"
+    child = subprocess.Popen([sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE)
+    assert child.stdout.readline() == b"ready\n"
+    while not path.exists():
+        time.sleep(0.01)
+    time.sleep(0.05)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    assert TopographicMap.load(path).sigma_ in (0.5, 1.0)
+
+
+def test_a_file_cut_off_anywhere_is_refused(saved):
+    data = saved.read_bytes()
+    for length in [*range(0, len(data), 97), len(data) - 1]:
+        saved.write_bytes(data[:length])
+        with pytest.raises(ValueError, match="not a whole sktopo file"):
+            TopographicMap.load(saved)
+
+
+def test_a_changed_bit_is_refused_or_harmless(fitted, saved):
+    data = saved.read_bytes()
+    loaded = 0
+    for position in range(0, len(data), 13):
+        saved.write_bytes(data[:position] + bytes([data[position] ^ 16]) + data[position + 1 :])
+        try:
+            again = TopographicMap.load(saved)
+        except ValueError:
+            continue
+        loaded += 1
+        np.testing.assert_array_equal(again.codebook_, fitted.codebook_)
+    assert loaded < 0.3 * len(data) / 13  # dates and attributes of members, which mean nothing
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.mkdir, ("/tmp/evil",))
+
+
+def archive(members, compression=zipfile.ZIP_STORED):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return stream.getvalue()
+
+
+def array_bytes(array, **options):
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, **options)
+    return stream.getvalue()
+
+
+def huge_array():
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)})
+    return stream.getvalue()
+
+
+def header(content, **changes):
+    return json.dumps({"format": 1, "versions": {}, "content": content} | changes)
+
+
+FOREIGN = {
+    "empty": b"",
+    "text": b"codebook: 1 2 3",
+    "pickle": pickle.dumps(Evil()),
+    "npz": array_bytes(np.ones(3)),
+    "no header": archive({"0.npy": array_bytes(np.ones(3))}),
+    "bad json": archive({"sktopo.json": "{"}),
+    "a list": archive({"sktopo.json": "[]"}),
+    "no map": archive({"sktopo.json": header({"dict": []})}),
+    "another estimator": archive({"sktopo.json": header({"dict": [["estimator", "KMeans"]]})}),
+    "unknown tag": archive({"sktopo.json": header({"evil": 1})}),
+    "deep": archive({"sktopo.json": "[" * 100_000}),
+    "compressed": archive({"sktopo.json": header({"dict": []}) + " " * 10**6}, zipfile.ZIP_DEFLATED),
+    "objects": archive(
+        {
+            "sktopo.json": header({"dict": [["a", {"array": 0}]]}),
+            "0.npy": array_bytes(np.array([Evil()], dtype=object), allow_pickle=True),
+        }
+    ),
+    "10^12 numbers": archive({"sktopo.json": header({"dict": [["a", {"array": 0}]]}), "0.npy": huge_array()}),
+    "missing array": archive({"sktopo.json": header({"dict": [["a", {"array": 7}]]})}),
+}
+
+
+@pytest.mark.parametrize("data", FOREIGN.values(), ids=FOREIGN.keys())
+def test_foreign_and_hostile_files_are_refused(data, tmp_path):
+    path = tmp_path / "map"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"no whole map|not a whole sktopo file"):
+        TopographicMap.load(path)
+    assert not os.path.exists("/tmp/evil")
+
+
+def changed(path, change):
+    """A file whose header was changed by someone who knows the format."""
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    content = json.loads(members["sktopo.json"])
+    change(content)
+    members["sktopo.json"] = json.dumps(content)
+    path.write_bytes(archive(members))
+
+
+def entry(content, section, name):
+    (chosen,) = (value for key, value in content["content"]["dict"] if key == section)
+    return next(pair for pair in chosen["dict"] if pair[0] == name)
+
+
+def test_a_newer_format_says_upgrade(saved):
+    changed(saved, lambda content: content.update(format=99))
+    with pytest.raises(ValueError, match=r"format 99; this sktopo reads up to 1\. Upgrade"):
+        TopographicMap.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("parameters", "height", -3),
+        ("parameters", "lattice", "cubic"),
+        ("fitted", "height_", 9),
+        ("fitted", "n_features_in_", 7),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(saved, section, name, value):
+    def change(content):
+        entry(content, section, name)[1] = value
+
+    changed(saved, change)
+    with pytest.raises(ValueError, match="no whole map"):
+        TopographicMap.load(saved)
+
+
+def test_methods_cannot_be_overwritten_by_a_file(saved):
+    def change(content):
+        entry(content, "fitted", "height_")[0] = "predict"
+
+    changed(saved, change)
+    with pytest.raises(ValueError, match="no whole map"):
+        TopographicMap.load(saved)
+
+
+def test_a_map_of_a_missing_device_comes_to_the_cpu_with_one_warning(saved, fitted):
+    def change(content):
+        for name in ("codebook_", "unit_coordinates_"):
+            pair = entry(content, "fitted", name)
+            pair[1] = {"tensor": {"dict": [["device", "cuda:0"], ["values", pair[1]]]}}
+
+    if torch.cuda.is_available():
+        return
+    changed(saved, change)
+    with pytest.warns(UserWarning, match="cuda:0, which is not here") as warned:
+        again = TopographicMap.load(saved)
+    assert len(warned) == 1
+    assert torch.equal(again.codebook_, torch.from_numpy(fitted.codebook_))
+
+
+def test_values_that_cannot_be_stored_are_named(tmp_path):
+    with pytest.raises(TypeError, match="type object cannot be saved"):
+        persistence.write(tmp_path / "file", {"a": object()})
+    assert not list(tmp_path.iterdir())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300), st.integers(0, 10**6), st.integers(0, 40))
+def test_no_bytes_do_worse_than_a_value_error(data, at, cut):
+    stream = io.BytesIO()
+    persistence._pack(stream, {"estimator": "TopographicMap", "a": np.arange(3.0), "b": [1, "x", None]})
+    whole = stream.getvalue()
+    at %= len(whole)
+    for mixed in (data, whole[:at] + data + whole[at + cut :]):
+        with contextlib.suppress(persistence.DAMAGE):
+            persistence._unpack(io.BytesIO(mixed), len(mixed))
+
+
+def test_pickle_and_joblib_round_trip(fitted, iris, tmp_path):
+    joblib.dump(fitted, tmp_path / "map.joblib")
+    for again in (pickle.loads(pickle.dumps(fitted)), joblib.load(tmp_path / "map.joblib", mmap_mode="r")):
+        np.testing.assert_array_equal(again.predict(iris[0]), fitted.labels_)
+        again.partial_fit(iris[0][:50])
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "golden").iterdir()), ids=lambda path: path.name)
+def test_files_of_older_versions_load(path, iris):
+    som = TopographicMap.load(path)
+    np.testing.assert_array_equal(som.predict(iris[0]), som.labels_)
+    assert som.score(iris[0]) == pytest.approx(-som.quantization_error_)
