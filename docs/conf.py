@@ -55,6 +55,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "download_all_examples": False,
     "show_signature": False,
+    "write_computation_times": False,  # its page loads scripts from elsewhere
     "plot_gallery": "True",
 }
 
