@@ -47,12 +47,14 @@ const model = (name) => Bokeh.documents[0].get_model_by_name(name)
 def browser(tmp_path_factory):
     from selenium import webdriver
 
+    chromium, driver_path = shutil.which("chromium"), shutil.which("chromedriver")
+    assert chromium is not None, "the page is tested in a browser: apt-get install chromium chromium-driver"
     options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
+    options.binary_location = chromium
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+    service = webdriver.ChromeService(executable_path=driver_path)
     driver = webdriver.Chrome(options=options, service=service)
     yield driver
     driver.quit()
@@ -206,6 +208,13 @@ def test_a_page_stays_small_and_lists_at_most_5000_rows(browser, tmp_path, rng):
     hits = page.run('return Array.from(model("cells").data.hits)')
     assert hits == np.bincount(bmu, minlength=10_000).tolist()
     assert page.complaints() == []
+
+
+def test_lists_make_a_page(iris, tmp_path):
+    som = TopographicMap(3, 3).fit(iris[0])
+    to_html(som, iris[0].tolist(), iris[1].tolist(), path=tmp_path / "lists.html")
+    to_html(som, iris[0], iris[1], path=tmp_path / "arrays.html")
+    assert abs((tmp_path / "lists.html").stat().st_size - (tmp_path / "arrays.html").stat().st_size) < 1000
 
 
 def test_a_page_says_what_is_wrong(iris, tmp_path):

@@ -24,6 +24,7 @@ from sktopo.plotting import (
     UMatrixDisplay,
 )
 from sktopo.plotting._cells import Cells
+from sktopo.plotting._component_planes import in_lines
 from sktopo.plotting._palette import class_colours
 
 SHAPES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
@@ -306,3 +307,8 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path):
     assert "matplotlib" in result.stdout.splitlines()[0]
     assert "'sktopo[plot]'" in result.stdout.splitlines()[0]
     assert "'sktopo[html]'" in result.stdout.splitlines()[1]
+
+
+def test_long_names_break_at_spaces_and_underscores():
+    assert in_lines("od280/od315_of_diluted_wines") == "od280/od315_of_\ndiluted_wines"
+    assert in_lines("a_short_name") == "a_short_name"

@@ -18,8 +18,9 @@ from sktopo.metrics import (
     trustworthiness_scorer,
 )
 
-SIDES = (3, 4, 6, 8, 10, 12, 16, 20, 24)
-SIGMAS = (0.5, 0.8, 1.2, 1.8)
+SIDES = (3, 4, 6, 8, 10, 12, 16, 24, 32)
+SIGMAS = (0.5, 0.8, 1.2, 1.8, 2.7)
+TOLERANCE = 0.01
 
 
 def continuity_scorer(estimator, X, y=None):  # noqa: ARG001
@@ -31,13 +32,11 @@ def neighbors_kept(estimator, X, y=None):  # noqa: ARG001
     return (trustworthiness_scorer(estimator, X) + continuity_scorer(estimator, X)) / 2
 
 
-def smallest_within_one_standard_error(results):
-    """Position of the smallest map that is not clearly worse than the best one (for GridSearchCV's refit)."""
-    scores = np.array([results[f"split{i}_test_neighbors"] for i in range(FOLDS.n_splits)])
-    mean, error = scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
-    good = mean >= mean.max() - error[mean.argmax()]
+def smallest_good_map(results):
+    """Position of the smallest map within the tolerance of the best score, and of those the best (for refit)."""
+    score = results["mean_test_neighbors"]
     units = np.array([p["topographicmap__height"] * p["topographicmap__width"] for p in results["params"]])
-    return min(np.flatnonzero(good), key=lambda i: (units[i], -mean[i]))
+    return min(np.flatnonzero(score >= score.max() - TOLERANCE), key=lambda i: (units[i], -score[i]))
 
 
 SCORERS = {
@@ -57,7 +56,7 @@ def search(X):
         for s in SIDES
     ]
     model = make_pipeline(StandardScaler(), TopographicMap())
-    return GridSearchCV(model, grid, scoring=SCORERS, refit=smallest_within_one_standard_error, cv=FOLDS).fit(X)
+    return GridSearchCV(model, grid, scoring=SCORERS, refit=smallest_good_map, cv=FOLDS).fit(X)
 
 
 def name(parameters):
@@ -72,7 +71,7 @@ for title, data in {"wine": load_wine(), "breast cancer": load_breast_cancer(), 
     for criterion in SCORERS:
         best = results[f"mean_test_{criterion}"].argmax()
         print(f"  {criterion:15} {name(results['params'][best]):>14}")
-    print(f"  one-standard-error rule on neighbors: {name(found.best_params_)}")
+    print(f"  {'smallest good':15} {name(found.best_params_):>14}")
     print("  neighbors kept, best sigma_final of each size:")
     for side in SIDES:
         mine = [i for i, p in enumerate(results["params"]) if p["topographicmap__height"] == side]

@@ -155,10 +155,15 @@ class ComponentPlanesDisplay:
             self.figure_, axes = _divided(ax, n, columns)
         for place, plane, name in zip(axes, self.component_planes, self.feature_names, strict=True):
             painted = paint_values(place, cells, plane, cmap)
-            frame(place, cells, textwrap.fill(name, TITLE_WIDTH), ticks=False)
+            frame(place, cells, in_lines(name), ticks=False)
             colour_bar(place, painted)
         self.axes_ = np.array(axes, dtype=object)
         return self
+
+
+def in_lines(name: str) -> str:
+    """A name in lines that are short enough for a plane, broken at spaces and underscores."""
+    return "\n".join(textwrap.wrap(name.replace("_", "_ "), TITLE_WIDTH)).replace("_ ", "_")
 
 
 def _position(feature: int | str, names: Sequence[str]) -> int:

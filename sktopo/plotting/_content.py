@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import column_or_1d
 
-from sktopo._fitted import open_query
+from sktopo._fitted import FittedMap, open_query
 from sktopo.metrics._means import last_step, unwrapped
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts, majority
@@ -48,8 +49,8 @@ class Content:
     def of(cls, estimator: Any, X: Any, y: Any, names: Sequence[str] | None) -> "Content":
         """Ask a fitted map, and find the units of the samples."""
         map = last_step(estimator)
-        u_matrix = map.u_matrix().ravel()  # complains if the map is not fitted
-        codebook = np.asarray(map.codebook_)
+        codebook = FittedMap.of(map).codebook.cpu().numpy()
+        u_matrix = map.u_matrix().ravel()
         known = feature_names_of(estimator, codebook.shape[1], names, "names")
         cells = Cells.named(map.lattice, (map.height_, map.width_), bool(map.periodic))
         if X is None:
@@ -81,13 +82,12 @@ def _classes(map: Any, samples: Any, y: Any, listed: NDArray[np.int64]) -> tuple
     if y is None:
         return None, (), []
     counts, classes = class_counts(map, samples, y)
-    return majority(counts), tuple(_text(classes)), _text(np.asarray(y)[listed])
+    return majority(counts), tuple(_text(classes)), _text(column_or_1d(y)[listed])
 
 
 def _row_names(X: Any, listed: NDArray[np.int64]) -> list[str]:
     """The index of a data frame, or row numbers."""
-    index = getattr(X, "index", None)
-    return [str(row if index is None else index[row]) for row in listed]
+    return _text(X.index[listed] if hasattr(X, "iloc") else listed)
 
 
 def _text(values: Any) -> list[str]:
