@@ -6,6 +6,7 @@ An interactive page
 coloured by the U-matrix, hits, class or any feature; a click shows the unit's prototype and the rows that fell on it.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/interactive.png"
 import html
 import tempfile
 from pathlib import Path
