@@ -62,7 +62,11 @@ def tests(session: nox.Session) -> None:
         "sktopo",
         "tests",
         "README.md",
+<<<<<<< HEAD
         *pages,
+=======
+        "docs/how-to",
+>>>>>>> look
         *session.posargs,
     )
 

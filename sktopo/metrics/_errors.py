@@ -7,7 +7,6 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from sktopo._device import wide_dtype
 from sktopo._fitted import FittedMap, open_query
 from sktopo.metrics._means import distances_to_bmu, mean_over_samples, unwrapped
 
@@ -163,6 +162,13 @@ def distortion(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None
     return mean_over_samples(energy, source)
 
 
+def _sums_of_observed(x: Tensor, weight: Tensor) -> Tensor:
+    """Weighted sum of each feature's observed values, and their weight: (2, n_features)."""
+    total = torch.mv(torch.nan_to_num(x).to(weight).T, weight)
+    missing = torch.mv(torch.isnan(x).to(weight).T, weight)
+    return torch.stack([total, weight.sum() - missing])
+
+
 def explained_variance(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Share of the samples' spread that the prototypes account for.
 
@@ -205,8 +211,8 @@ def explained_variance(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | Non
     0.98
     """
     fitted, source = open_query(*unwrapped(map, X), sample_weight)
-    total = source.reduce(lambda x, weight: torch.mv(x.to(weight).T, weight))
-    mean = (total / source.total_weight).to(wide_dtype(source.device))[None]
+    total, seen = source.reduce(_sums_of_observed)
+    mean = torch.where(seen > 0, total / seen, torch.zeros_like(total))[None]
     to_bmu = distances_to_bmu(fitted, source.dtype)
     from_mean = distances_to_bmu(replace(fitted, codebook=mean), source.dtype)
     unexplained = mean_over_samples(lambda x: to_bmu(x).square(), source)

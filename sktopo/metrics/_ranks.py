@@ -142,9 +142,14 @@ class _Places:
                 f"n_neighbors must be at least 1 and less than half the {self.n} samples compared, got {n_neighbors!r}."
             )
         samples = source.take(rows)
+        if bool(torch.isnan(samples).any()):
+            raise ValueError(
+                "X has missing values: trustworthiness and continuity compare samples with each other and need all "
+                "features; impute the values first, for example with sklearn.impute.KNNImputer."
+            )
         self._fitted: FittedMap = fitted
         self._bmu = fitted.search(source.dtype).bmu(samples).cpu()
-        self._samples = samples.cpu().double()
+        self._samples = samples.cpu().to_dense().double()
 
     def in_data(self, rows: Tensor) -> Tensor:
         """Distances of some samples to all (b, n)."""

@@ -63,7 +63,7 @@ class Content:
         kept = _kept_features(codebook, min(source.n_rows, MOST_ROWS))
         units = source.map_rows(fitted.search(source.dtype).bmu).numpy()
         listed = np.unique(np.linspace(0, len(units) - 1, min(len(units), MOST_ROWS)).round().astype(np.int64))
-        values = source.take(torch.from_numpy(listed)).cpu().numpy()[:, kept]
+        values = source.take(torch.from_numpy(listed)).cpu().to_dense().numpy()[:, kept]
         label, classes, labels = _classes(map, samples, y, listed)
         rows = Rows(units[listed].astype(np.int32), _row_names(X, listed), labels, values, len(units))
         hits = np.bincount(units, minlength=len(codebook))
@@ -87,7 +87,8 @@ def _classes(map: Any, samples: Any, y: Any, listed: NDArray[np.int64]) -> tuple
 
 def _row_names(X: Any, listed: NDArray[np.int64]) -> list[str]:
     """The index of a data frame, or row numbers."""
-    return _text(X.index[listed] if hasattr(X, "iloc") else listed)
+    take = getattr(getattr(X, "index", None), "take", None)
+    return _text(listed if take is None else take(listed))
 
 
 def _text(values: Any) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from sktopo.lattices import Lattice
 from sktopo.metrics._means import unwrapped
@@ -18,12 +19,12 @@ from sktopo.plotting._drawing import (
     legend,
     paint_colours,
 )
-from sktopo.plotting._palette import EMPTY, class_colours, is_dark
+from sktopo.plotting._palette import EMPTY, as_rgb, class_colours, is_dark
 
 # Names are not set smaller, nor larger.
 SMALLEST_FONT, LARGEST_FONT = 6.5, 12.0
 # Where cells are too small for names, regions that fill a square of so many points get one.
-REGION_POINTS = 26.0
+REGION_POINTS = 34.0
 
 
 class LabelMapDisplay:
@@ -142,13 +143,11 @@ class LabelMapDisplay:
         LabelMapDisplay
             The display itself.
         """
-        from matplotlib.colors import to_rgb
-
         self.figure_, self.ax_ = figure_and_axes(ax)
         self.labels_ = majority(self.class_counts)
         cells = Cells.named(self.lattice, self.shape, self.periodic)
         colours = class_colours(len(self.classes))
-        paint_colours(self.ax_, cells, np.array([*colours, to_rgb(EMPTY)])[self.labels_])
+        paint_colours(self.ax_, cells, np.array([*colours, as_rgb(EMPTY)])[self.labels_])
         frame(self.ax_, cells, "Most frequent class of each unit (grey: no samples)")
         if with_legend:
             legend(self.ax_, self.classes, colours, "class")
@@ -178,13 +177,15 @@ class LabelMapDisplay:
 
 
 def named_units(labels: NDArray[np.int64], cells: Cells, size: float) -> list[int]:
-    """The middle unit of each region that is large enough to bear a name, if a cell is `size` points wide."""
-    regions = _regions(labels, cells.lattice)
-    return [
-        _innermost(region, cells)
-        for region in regions
-        if labels[region[0]] >= 0 and size * np.sqrt(len(region)) >= REGION_POINTS
-    ]
+    """The middle unit of each region that is large enough to bear a name, if a cell is `size` points wide.
+
+    Units without samples, of which a large map has many, belong to the region that is nearest.
+    """
+    known = np.flatnonzero(labels >= 0)
+    nearest = cKDTree(cells.centres[known]).query(cells.centres)[1]
+    regions = _regions(labels[known[nearest]], cells.lattice)
+    large = [region for region in regions if size * np.sqrt(len(region)) >= REGION_POINTS]
+    return [_innermost(region, labels, cells) for region in large]
 
 
 def _regions(labels: NDArray[np.int64], lattice: Lattice) -> list[NDArray[np.int64]]:
@@ -196,7 +197,8 @@ def _regions(labels: NDArray[np.int64], lattice: Lattice) -> list[NDArray[np.int
     return [np.flatnonzero(region == i) for i in range(n)]
 
 
-def _innermost(region: NDArray[np.int64], cells: Cells) -> int:
-    """The unit of a region that is nearest to its middle."""
-    places = cells.centres[region]
-    return int(region[((places - places.mean(axis=0)) ** 2).sum(axis=1).argmin()])
+def _innermost(region: NDArray[np.int64], labels: NDArray[np.int64], cells: Cells) -> int:
+    """The unit with samples that is nearest to the middle of a region."""
+    middle = cells.centres[region].mean(axis=0)
+    bearers = region[labels[region] >= 0]
+    return int(bearers[((cells.centres[bearers] - middle) ** 2).sum(axis=1).argmin()])
