@@ -62,11 +62,7 @@ def tests(session: nox.Session) -> None:
         "sktopo",
         "tests",
         "README.md",
-<<<<<<< HEAD
         *pages,
-=======
-        "docs/how-to",
->>>>>>> look
         *session.posargs,
     )
 
