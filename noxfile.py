@@ -4,6 +4,7 @@ Sessions use the environment they are started from: a second environment would m
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -40,8 +41,17 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site, from nothing and without a network; warnings are errors."""
+    for folder in ("_build", "api", "auto_examples"):
+        shutil.rmtree(Path("docs") / folder, ignore_errors=True)
+    session.run(sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
-    """Doctests and tests; warnings are errors."""
+    """Doctests, in the pages of the site too, and tests; warnings are errors."""
+    pages = sorted(str(page) for page in Path("docs").rglob("*.md") if "_build" not in page.parts)
     session.run(
         sys.executable,
         "-m",
@@ -52,7 +62,7 @@ def tests(session: nox.Session) -> None:
         "sktopo",
         "tests",
         "README.md",
-        "docs/how-to",
+        *pages,
         *session.posargs,
     )
 
@@ -62,4 +72,5 @@ def check(session: nox.Session) -> None:
     """Everything; pytest's closing line comes last."""
     lint(session)
     oldest(session)
+    docs(session)
     tests(session)

@@ -73,11 +73,11 @@ class Activations(Output):
         """``h(winner, unit; sigma)``, or ``sum_j p_j h(j, unit; sigma)``."""
         if fitted.temperature > 0:
             return soft_activations(fitted, dtype)
-        search, coordinates = fitted.winner_search(dtype), fitted.lattice.coordinates()
+        search, coordinates = fitted.winner_search(dtype), fitted.lattice.coordinates().to(dtype)
 
         def activations(x: Tensor) -> Tensor:
             winner = coordinates[search.bmu(x).cpu()][:, None]
-            return fitted.neighborhood(fitted.lattice.sqdist(winner, coordinates), fitted.sigma).to(dtype)
+            return fitted.neighborhood(fitted.lattice.sqdist(winner, coordinates), fitted.sigma)
 
         return activations
 

@@ -19,7 +19,7 @@ from sktopo.plotting._drawing import (
     legend,
     paint_colours,
 )
-from sktopo.plotting._palette import EMPTY, class_colours, is_dark
+from sktopo.plotting._palette import EMPTY, as_rgb, class_colours, is_dark
 
 # Names are not set smaller, nor larger.
 SMALLEST_FONT, LARGEST_FONT = 6.5, 12.0
@@ -143,13 +143,11 @@ class LabelMapDisplay:
         LabelMapDisplay
             The display itself.
         """
-        from matplotlib.colors import to_rgb
-
         self.figure_, self.ax_ = figure_and_axes(ax)
         self.labels_ = majority(self.class_counts)
         cells = Cells.named(self.lattice, self.shape, self.periodic)
         colours = class_colours(len(self.classes))
-        paint_colours(self.ax_, cells, np.array([*colours, to_rgb(EMPTY)])[self.labels_])
+        paint_colours(self.ax_, cells, np.array([*colours, as_rgb(EMPTY)])[self.labels_])
         frame(self.ax_, cells, "Most frequent class of each unit (grey: no samples)")
         if with_legend:
             legend(self.ax_, self.classes, colours, "class")

@@ -12,11 +12,17 @@ Colour = tuple[float, float, float]
 
 def class_colours(n: int) -> list[Colour]:
     """Colours for `n` classes: Okabe and Ito's eight, then the same lighter, then darker; from 23 on they repeat."""
-    base = [_rgb(colour) for colour in OKABE_ITO]
+    base = [as_rgb(colour) for colour in OKABE_ITO]
     lighter = [_mixed(colour, 1.0) for colour in base[:-1]]
     darker = [_mixed(colour, 0.0) for colour in base[:-1]]
     palette = base + lighter + darker
     return [palette[i % len(palette)] for i in range(n)]
+
+
+def as_rgb(colour: str) -> Colour:
+    """A colour that HTML writes as three numbers from 0 to 1."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue
 
 
 def as_hex(colour: Colour) -> str:
@@ -28,11 +34,6 @@ def is_dark(colour: Any) -> bool:
     """Whether white reads better than black on a colour."""
     red, green, blue = colour[:3]
     return bool(0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2 < 0.18)
-
-
-def _rgb(colour: str) -> Colour:
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return red, green, blue
 
 
 def _mixed(colour: Colour, grey: float) -> Colour:
