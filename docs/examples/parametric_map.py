@@ -1,8 +1,9 @@
 """A map that shapes its encoder: an autoencoder and a topographic layer trained together on handwritten digits.
 
 The loss is reconstruction + GAMMA * map loss, with sigma annealed per step (the idea of DESOM: F. Forest et al., "Deep
-embedded self-organizing maps for joint representation learning and topology-preserving clustering", 2021). Beside it: the map fitted afterwards on a frozen autoencoder, the map on raw pixels, and
-k-means with as many centres. Half of the digits train, the other half is judged; mean and standard deviation over seeds.
+embedded self-organizing maps for joint representation learning and topology-preserving clustering", 2021). Beside it:
+the map fitted afterwards on a frozen autoencoder, the map on raw pixels, and k-means with as many centres. Half of the
+digits train, the other half is judged; mean and standard deviation over seeds.
 
 Run with ``python docs/examples/parametric_map.py [table.md]``; under three minutes on two cores.
 """
