@@ -52,7 +52,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Whether opposite edges of the map are joined. A periodic hexagonal lattice needs an even height.
     p_norm : float, default=2
         Order of the distance between samples and prototypes, at least 1 or inf: for winners, `transform`, `score` and
-        metrics. The update of this solver stays the (neighborhood-weighted) mean for every order.
+        metrics. The update of the solvers "batch" and "stream" stays the (neighborhood-weighted) mean for every order;
+        "gradient" minimises the true loss.
     normalize : bool, default=False
         Whether samples and prototypes are scaled to unit p-norm.
     neighborhood : {"gaussian", "bubble", "epanechnikov"}, default="gaussian"
@@ -60,32 +61,40 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     sigma_initial, sigma_final : float, optional
         First and last radius of the neighborhood, in lattice units. None: a quarter of the longer side, and
         ``max(0.5, 1.3 - 8 / sqrt(n_units))``. A smaller `sigma_final` follows the data more closely and folds more.
-    winner : {"nearest"}, default="nearest"
-        The unit that takes a sample in training.
+    winner : {"nearest", "local"}, default="nearest"
+        The unit that takes a sample in training, and around which hard activations lie: the nearest prototype
+        (Kohonen), or the one with the least local error ``sum_k g_jk |x - w_k|^2`` with the row-normalised
+        neighborhood (Heskes), whose loss never rises at a constant sigma. `predict` gives the nearest for both.
     temperature : float, default=0.0
-        Softness of the assignment; this version supports the hard assignment, 0.
+        Softness of the assignment, in squared units of the data; above 0 it needs ``winner="local"``. Samples are then
+        shared among the units by ``softmax_j(-e_j / 2T)`` of their local errors, in `fit` and in `transform`'s
+        activations and (expected) coordinates. Above `sktopo.annealing.critical_temperature` the map collapses.
     output : {"coordinates", "activations", "distances"}, default="coordinates"
         What `transform` returns: lattice coordinates of the BMU ``(n, 2)``, neighborhood activations around the BMU
         ``(n, n_units)``, or distances to all prototypes ``(n, n_units)``.
     init : {"pca", "random"} or array-like of shape (n_units, n_features), default="pca"
         First codebook: spread over the plane of the two leading principal components, drawn from a normal distribution
         with the data's mean and standard deviations, or given.
-    solver : {"auto", "batch"}, default="auto"
-        "batch" makes exact full passes: deterministic, and integer sample weights equal repeated rows. "auto" is
-        "batch" in this version.
-    max_iter : int, optional
-        Passes over the data; None makes 20.
+    solver : {"auto", "batch", "stream", "gradient"}, default="auto"
+        "batch" makes exact full passes: deterministic, and integer sample weights equal repeated rows. "stream" learns
+        from as many rows as the map needs. "gradient" trains the loss of `sktopo.nn.TopographicLayer` by minibatches
+        with Adam, the only one that minimises it for every `p_norm`. "auto" is "batch" up to 10 000 rows, "stream"
+        above.
+    max_iter : float, optional
+        Passes over the data, a whole number for "batch". None: 20 for "batch"; as many rows as the units want for
+        "stream" and "gradient".
     tol : float, default=0.0
         Training stops once sigma is constant and the prototypes move less than `tol` times the data's
         root-mean-square spread in an epoch; 0 stops when nothing moves.
     batch_size : int, optional
-        Rows in a chunk, at most 8192. It bounds memory and never changes the result.
+        Rows in a chunk, which never changes the result of "batch"; rows in a step of "stream" and "gradient" (64).
     learning_rate : float, default=0.01
-        Not used by the batch solver.
+        First step size of "gradient", with the features' largest half range as the unit; not used by the others.
     device : {"auto", "cpu", "cuda", "mps"} or torch.device, optional
         Where the computation runs; None is where X is (for NumPy the CPU), "auto" the accelerator if there is one.
     random_state : int, RandomState instance or None, default=None
-        Randomness of ``init="random"``. None draws fresh entropy and leaves NumPy's and torch's generators alone.
+        Randomness of ``init="random"``, "stream" and "gradient". None draws fresh entropy and leaves NumPy's and
+        torch's generators alone.
 
     Attributes
     ----------
@@ -288,8 +297,9 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Returns
         -------
         ndarray of shape (n_samples, 2) or (n_samples, n_units)
-            Lattice coordinates of the BMU, activations ``h(BMU, unit; sigma_)``, or distances to all prototypes; in
-            the floating point type of X. A row's result never depends on the other rows.
+            Lattice coordinates of the BMU, activations ``h(winner, unit; sigma_)``, or distances to all prototypes; in
+            the floating point type of X. At a temperature above 0 coordinates and activations are means under the
+            responsibilities. A row's result never depends on the other rows.
 
         Raises
         ------

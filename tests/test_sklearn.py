@@ -39,10 +39,20 @@ CONFIGURATIONS = [
     TopographicMap(3, 3, neighborhood="epanechnikov", sigma_final=1.5),
     TopographicMap("auto", "auto"),
     TopographicMap(1, 1),
+    TopographicMap(3, 4, winner="local", output="activations"),
+    TopographicMap(3, 3, winner="local", temperature=0.01),
+    TopographicMap(4, 3, lattice="hexagonal", periodic=True, winner="local", temperature=0.01, output="activations"),
+    TopographicMap(2, 3, solver="gradient", winner="local", temperature=0.1, max_iter=3, random_state=0),
     TopographicMap(1, 9),
     TopographicMap(30, 30, max_iter=3),
     TopographicMap(4, 4, batch_size=7, tol=1e-3, device="cpu"),
 ]
+
+
+def known_gaps(estimator):
+    if estimator.solver == "gradient":  # rows are drawn at random, as in scikit-learn's own MiniBatchKMeans
+        return {f"check_sample_weight_equivalence_on_{kind}_data": "random rows" for kind in ("dense", "sparse")}
+    return {}
 
 
 @pytest.fixture
@@ -50,7 +60,7 @@ def nothing_global_moves():
     """scikit-learn's checks draw from NumPy's global generator themselves."""
 
 
-@parametrize_with_checks(CONFIGURATIONS)
+@parametrize_with_checks(CONFIGURATIONS, expected_failed_checks=known_gaps)
 def test_check_estimator(estimator, check):
     check(estimator)
 

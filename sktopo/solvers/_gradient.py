@@ -25,14 +25,14 @@ from sktopo.nn import TopographicLayer
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
 # The choices below are explained in docs/decisions/0021-gradient.md.
-MOST_PASSES = 40
-FEWEST_ROWS = 70_000
+MOST_PASSES = 100
+FEWEST_ROWS = 100_000
 ROWS_PER_UNIT = 300
 BATCH_ROWS = 64
 
 
 def default_passes(n_rows: int, n_units: int) -> float:
-    """Passes that a fit makes: 40 over few rows, one over many, as many between them as the units want."""
+    """Passes that a fit makes: 100 over few rows, one over many, as many between them as the units want."""
     wanted = max(FEWEST_ROWS, ROWS_PER_UNIT * n_units)
     return max(1.0, min(float(MOST_PASSES), wanted / n_rows))
 
