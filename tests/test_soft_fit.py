@@ -78,9 +78,10 @@ def test_other_norms_choose_by_their_own_errors(p, temperature, rng):
 
 @pytest.mark.parametrize("temperature", [0.0, 0.3])
 def test_the_energy_never_rises(arrangement, neighborhood, temperature):
-    """1000 steps of batch EM: weighted, on every lattice, from 50 random starts in all."""
-    steps, rises = 0, 0
-    for seed in range(5):
+    """42 steps of batch EM, from random starts, weighted: 1008 in the 24 cases together."""
+    steps, rises, seed = 0, 0, 0
+    while steps < 42:
+        seed += 1
         rng = np.random.default_rng(seed)
         X, weight = rng.normal(size=(70, 3)) * [2, 1, 0.5], rng.integers(1, 5, 70) * 0.5
         sigma = rng.uniform(0.6, 2.5)
@@ -99,7 +100,6 @@ def test_the_energy_never_rises(arrangement, neighborhood, temperature):
         change = np.diff(som.loss_curve_)
         scale = np.abs(som.loss_curve_).max()
         steps, rises = steps + len(change), rises + (change > 1e-12 * scale).sum()
-    assert steps >= 20
     assert rises == 0
 
 

@@ -45,7 +45,7 @@ MOST_SHARES = 8
 def default_rows(n_rows: int, n_units: int) -> int:
     """Rows that a fit draws in all.
 
-    About 200 for each unit, at least 40 000; but a large data set is not gone through twice, nor a small one more than
+    About 150 for each unit, at least 40 000; but a large data set is not gone through twice, nor a small one more than
     20 times.
     """
     enough = max(FEWEST_ROWS, ROWS_PER_UNIT * n_units)
