@@ -5,14 +5,15 @@ unit, ``e_ij = |x_i - v_j|^2 + u_j``, so one matrix product finds it (``docs/arc
 squared distances over the lattice.
 """
 
+import math
 from collections.abc import Callable
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from sktopo._device import wide_dtype
 from sktopo._search import FEWEST_UNITS, Scores
+from sktopo._sparse_search import SparseSearch
 from sktopo.distances import LARGEST_DIRECT_POWER, minkowski, scores
 
 
@@ -29,18 +30,27 @@ class LocalEuclideanScores(Scores):
         ``G @ values``.
     """
 
-    compares_distances: ClassVar[bool] = False
-
     def __init__(self, centred: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
         super().__init__(centred, p_norm)
         wide = centred.to(wide_dtype(centred.device))
         smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centred)
         padding = (0, max(0, FEWEST_UNITS - len(centred)))
         self._right = torch.nn.functional.pad(smoothed.T, padding).contiguous()
+        self._average = average
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """One matrix product."""
         scores(samples, self._right, out=block)
+
+    def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
+        """Squared distances to the smoothed prototypes, plus what the smoothing adds."""
+        wide = codebook.to(wide_dtype(codebook.device))
+        scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(wide.abs().max()))[1]))
+        centre = wide.mean(dim=0)
+        spread = (wide - centre) * scale  # a spread may be far smaller than an offset
+        smoothed = self._average(torch.cat([spread, spread.square().sum(dim=1, keepdim=True)], dim=1))
+        added = smoothed[:, -1] - smoothed[:, :-1].square().sum(dim=1)
+        return SparseSearch(smoothed[:, :-1] / scale + centre, p_norm, added.clamp(min=0) / scale / scale)
 
     def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
         """Roots of the local errors."""
@@ -63,8 +73,6 @@ class LocalMinkowskiScores(Scores):
     average : callable
         ``G @ values``.
     """
-
-    compares_distances: ClassVar[bool] = False
 
     def __init__(self, centred: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
         super().__init__(centred.to(wide_dtype(centred.device)), p_norm)

@@ -10,7 +10,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -141,14 +140,12 @@ class Search:
     @cached_property
     def _sparse(self) -> SparseSearch:
         """The same search for sparse rows."""
-        self._scores.check_distances("sparse rows", "X.toarray()")
-        return SparseSearch(self.codebook, self.p_norm)
+        return self._scores.for_sparse_rows(self.codebook, self.p_norm)
 
     @cached_property
     def _masked(self) -> MaskedSearch:
         """The same search for rows in which values are missing."""
-        self._scores.check_distances("missing values", "complete rows")
-        return MaskedSearch(self.codebook, self.p_norm, self.normalize)
+        return self._scores.for_gaps(self.codebook, self.p_norm, self.normalize)
 
     def _blocks(self, centred: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
         """Consecutive blocks of the first `n` centred rows, and their scores, each valid until the next."""
@@ -189,19 +186,19 @@ class Search:
 class Scores(ABC):
     """What a search compares, and how large a sample may be, for a centred codebook."""
 
-    # whether the least score is the least distance
-    compares_distances: ClassVar[bool] = True
-
     def __init__(self, centred: Tensor, p_norm: float) -> None:
         self.codebook = centred
         self.p_norm = p_norm
         digits = int(-math.log2(torch.finfo(centred.dtype).eps))
         self.largest_exponent = digits + 16  # beyond it the codebook is below the sample's last digit
 
-    def check_distances(self, kind: str, remedy: str) -> None:
-        """Raise ValueError where what is compared is known for complete dense rows only."""
-        if not self.compares_distances:
-            raise ValueError(f"winner='local' does not take {kind} yet: use winner='nearest', or {remedy}.")
+    def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
+        """The same search for sparse rows."""
+        return SparseSearch(codebook, p_norm)
+
+    def for_gaps(self, codebook: Tensor, p_norm: float, normalize: bool) -> MaskedSearch:
+        """The same search for rows in which values are missing."""
+        return MaskedSearch(codebook, p_norm, normalize)
 
     @abstractmethod
     def fill(self, block: Tensor, samples: Tensor) -> None:

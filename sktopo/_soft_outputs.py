@@ -12,6 +12,7 @@ from torch import Tensor
 from sktopo._assignment import expected_coordinates, responsibilities_of_roots
 from sktopo._device import block_rows, rounded_rows, wide_dtype
 from sktopo._fitted import FittedMap
+from sktopo._sparse import dense_blocks
 
 
 def expected_places(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
@@ -46,4 +47,4 @@ def _mean(fitted: FittedMap, of: Callable[[Tensor], Tensor]) -> Callable[[Tensor
         added = rounded_rows(len(x)) - len(x)
         return of(torch.nn.functional.pad(weights, (0, 0, 0, added)))[: len(x)]
 
-    return lambda x: torch.cat([of_block(block) for block in torch.split(x, rows)])
+    return lambda x: torch.cat([of_block(block) for _, block in dense_blocks(x, rows)])

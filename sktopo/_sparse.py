@@ -1,9 +1,10 @@
 """Rows of which only a few values are stored: coalesced COO tensors, and what is asked of them.
 
-No function here makes rows dense. A product takes time and memory in proportion to the stored values.
+A product takes time and memory in proportion to the stored values; only `dense_blocks` makes rows dense, few at a time.
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -49,6 +50,13 @@ def between(x: Tensor, start: int, stop: int) -> Tensor:
     first, last = torch.searchsorted(x.indices()[0].contiguous(), torch.tensor([start, stop]).to(x.device)).tolist()
     row, column = x.indices()[:, first:last]
     return sparse_rows(row - start, column, x.values()[first:last], (stop - start, x.shape[1]))
+
+
+def dense_blocks(x: Tensor, rows: int) -> Iterator[tuple[slice, Tensor]]:
+    """Consecutive blocks of rows, made dense one at a time where they are sparse."""
+    for start in range(0, x.shape[0], rows):
+        stop = min(start + rows, x.shape[0])
+        yield slice(start, stop), between(x, start, stop).to_dense() if x.is_sparse else x[start:stop]
 
 
 def extremes(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ not compressed, and guarded by checksums; sizes that headers claim are compared 
 Files are written beside their place and moved there whole (``os.replace``), so a crash leaves the old file as it was.
 """
 
+import errno
 import io
 import json
 import math
@@ -93,6 +94,11 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         except NewerFormatError as error:
             raise ValueError(f"{os.fspath(path)!r} {error}") from None
         except DAMAGE as error:
+            raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {error}.") from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # the archive's directory points to before the file's start
             raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {error}.") from error
 
 

@@ -46,11 +46,13 @@ CONFIGURATIONS = [
     TopographicMap(1, 9),
     TopographicMap(30, 30, max_iter=3),
     TopographicMap(4, 4, batch_size=7, tol=1e-3, device="cpu"),
+    TopographicMap(4, 4, solver="stream", max_iter=3, random_state=0),
+    TopographicMap(9, 8, solver="stream", lattice="hexagonal", output="activations", max_iter=3, random_state=0),
 ]
 
 
 def known_gaps(estimator):
-    if estimator.solver == "gradient":  # rows are drawn at random, as in scikit-learn's own MiniBatchKMeans
+    if estimator.solver in ("stream", "gradient"):  # rows are drawn at random, as in scikit-learn's own MiniBatchKMeans
         return {f"check_sample_weight_equivalence_on_{kind}_data": "random rows" for kind in ("dense", "sparse")}
     return {}
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from oracles import distances, free_energies, lattice_distances, local_errors, neighborhood_matrix, responsibilities
 from sklearn.base import clone
@@ -219,3 +220,22 @@ def test_the_temperature_may_change_before_transform(iris):
     np.testing.assert_allclose(soft, hard, atol=1e-9)
     with pytest.raises(ValueError, match="needs winner='local'"):
         som.set_params(winner="nearest").transform(iris[0])
+
+
+@pytest.mark.parametrize("p", [1, 2])
+@pytest.mark.parametrize("temperature", [0.0, 0.2])
+@pytest.mark.parametrize("solver", ["batch", "stream", "gradient"])
+def test_sparse_rows_give_the_map_of_dense_ones(temperature, solver, p, rng):
+    X = rng.normal(size=(120, 6)) * (rng.uniform(size=(120, 6)) < 0.4) + 0.0
+    options = {"winner": "local", "temperature": temperature, "solver": solver, "p_norm": p, "output": "activations"}
+    som = TopographicMap(4, 3, **options, max_iter=3, random_state=0, init=rng.normal(size=(12, 6)))
+    dense, sparse = clone(som).fit(X), clone(som).fit(scipy.sparse.csr_array(X))
+    np.testing.assert_allclose(sparse.codebook_, dense.codebook_, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(sparse.transform(scipy.sparse.csr_array(X)), dense.transform(X), rtol=1e-6, atol=1e-8)
+
+
+def test_missing_values_are_refused_with_a_remedy(rng):
+    X = rng.normal(size=(30, 3))
+    X[4, 1] = np.nan
+    with pytest.raises(ValueError, match="X contains NaN, but winner='local' takes complete rows only"):
+        TopographicMap(3, 3, winner="local").fit(X)
