@@ -1,7 +1,7 @@
 """Feed mixed-up files to `TopographicMap.load`: ``python tests/fuzz_load.py --minutes 10``.
 
 Every input must load, or raise ValueError, within a second and in little memory. What does anything else is kept in
-``tests/golden/broken`` and makes the command fail.
+``sktopo-broken-files`` among the temporary files and makes the command fail.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from sklearn.datasets import load_iris
 
 from sktopo import TopographicMap
 
-BROKEN = Path(__file__).parent / "golden" / "broken"
+BROKEN = Path(tempfile.gettempdir()) / "sktopo-broken-files"
 LONGEST_SECONDS, LARGEST_BYTES = 1.0, 64 * 2**20
 
 

@@ -342,10 +342,3 @@ def test_files_of_older_versions_load(path, iris):
     som = TopographicMap.load(path)
     np.testing.assert_array_equal(som.predict(iris[0]), som.labels_)
     assert som.score(iris[0]) == pytest.approx(-som.quantization_error_)
-
-
-@pytest.mark.parametrize("path", sorted((GOLDEN_FOLDER / "mended").iterdir()), ids=lambda path: path.name)
-def test_what_the_fuzzer_once_found_is_refused(path):
-    """Inputs that did harm before they were mended (``tests/fuzz_load.py``)."""
-    with pytest.raises(ValueError, match=r"no whole map|not a whole sktopo file"):
-        TopographicMap.load(path)
