@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sktopo._device import LARGEST_CHUNK
+from sktopo._device import LARGEST_CHUNK, blocks
 from sktopo._frame import DataRange, Frame
 from sktopo._sparse import row_sums
 from sktopo._threads import scratch
@@ -70,16 +70,19 @@ class UnitStatistics:
         """Statistics, in a frame, of samples (n, n_features) that went to units (n,)."""
         if x.is_sparse:
             return cls._of_sparse(frame, x, weight, unit, n_units)
-        n, width = x.shape
-        values = scratch("values", n, width + 2, frame.scale)
-        samples = frame.samples(x, out=values[:, :width])
-        values[:, width] = 1
-        torch.linalg.vector_norm(samples, dim=1, out=values[:, width + 1]).square_()
-        if bool(torch.isnan(values[:, width + 1]).any()):
-            return cls._of_incomplete(samples, weight, unit, n_units)
-        if bool((weight != 1).any()):
-            values.mul_(weight[:, None])
-        table = values.new_zeros(n_units, width + 2).index_add_(0, unit, values)
+        width = x.shape[1]
+        weighted = bool((weight != 1).any())
+        table = frame.scale.new_zeros(n_units, width + 2)
+        for rows in blocks(len(x), width + 2, table.itemsize):
+            values = scratch("values", rows.stop - rows.start, width + 2, table)
+            samples = frame.samples(x[rows], out=values[:, :width])
+            values[:, width] = 1
+            torch.linalg.vector_norm(samples, dim=1, out=values[:, width + 1]).square_()
+            if weighted:
+                values.mul_(weight[rows, None])
+            table.index_add_(0, unit[rows], values)
+        if bool(torch.isnan(table[:, width + 1]).any()):
+            return cls._of_incomplete(frame, x, weight, unit, n_units)
         return cls(table[:, width], table[:, :width], table[:, width + 1])
 
     @classmethod
@@ -93,10 +96,12 @@ class UnitStatistics:
         return cls(counts, sums.view(n_units, -1), squares)
 
     @classmethod
-    def _of_incomplete(cls, samples: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
-        """Statistics of samples, in the frame, of which some values are missing."""
-        values = weight[:, None] * _filled(samples)
-        table = values.new_zeros(n_units, values.shape[1]).index_add_(0, unit, values)
+    def _of_incomplete(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
+        """Statistics of samples of which some values are missing."""
+        width = 2 * x.shape[1] + 2
+        table = frame.scale.new_zeros(n_units, width)
+        for rows in blocks(len(x), width, table.itemsize):
+            table.index_add_(0, unit[rows], weight[rows, None] * _filled(frame.samples(x[rows])))
         sums, observed = table[:, :-2].chunk(2, dim=1)
         return cls(table[:, -2], sums, table[:, -1], observed)
 
@@ -173,15 +178,21 @@ class Grid(Frame):
         """Integer sums of one chunk: int64 (2, n_units, columns). Totals of chunks add."""
         if x.is_sparse:
             return self._sparse_totals(x, weight, unit, n_units)
-        return self.added(self.limbs(x, weight), unit, n_units)
+        columns = x.shape[1] * (1 + self.extent.missing) + 2
+        sums = self._no_sums(n_units, columns)
+        for rows in blocks(len(x), columns, self.scale.itemsize):
+            _scatter(self.limbs(x[rows], weight[rows]), unit[rows], sums)
+        return sums.to(torch.int64)
 
     def added(self, limbs: Tensor, unit: Tensor, n_units: int) -> Tensor:
         """Integer sums of one chunk from its limbs: int64 (2, n_units, columns)."""
-        dtype = limbs.dtype if self._in_floats else torch.int64
-        sums = torch.zeros((2, n_units, limbs.shape[2]), dtype=dtype, device=limbs.device)
-        for limb, into in zip(limbs, sums, strict=True):
-            into.scatter_add_(0, unit[:, None].expand_as(limb), limb.to(dtype))  # exact: integers below 2^53
+        sums = self._no_sums(n_units, limbs.shape[2])
+        _scatter(limbs, unit, sums)
         return sums.to(torch.int64)
+
+    def _no_sums(self, n_units: int, columns: int) -> Tensor:
+        dtype = self.scale.dtype if self._in_floats else torch.int64
+        return torch.zeros((2, n_units, columns), dtype=dtype, device=self.scale.device)
 
     def _sparse_totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
         """The same, stored value by stored value: zero is zero on the grid of sparse rows."""
@@ -225,6 +236,12 @@ def _filled(samples: Tensor) -> Tensor:
     filled = samples.masked_fill(gaps, 0)
     squares = filled.square().sum(dim=1, keepdim=True)
     return torch.cat([filled, (~gaps).to(filled), torch.ones_like(squares), squares], dim=1)
+
+
+def _scatter(limbs: Tensor, unit: Tensor, sums: Tensor) -> None:
+    """Add limbs to the sums of their units; exact: the integers of a chunk sum up to less than 2^53."""
+    for limb, into in zip(limbs, sums, strict=True):
+        into.scatter_add_(0, unit[:, None].expand_as(limb), limb.to(sums.dtype))
 
 
 def _limbs(values: Tensor, bits: int) -> Tensor:

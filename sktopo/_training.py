@@ -97,8 +97,13 @@ def label(estimator: Any, source: Source) -> dict[str, Any]:
         bmu = search.bmu(x)
         return bmu.cpu(), weighted_sum(search.distance(x, bmu), weight)
 
-    labels, parts = zip(*source.map_chunks(nearest), strict=True)
-    return {"labels_": torch.cat(labels).numpy(), "quantization_error_": weighted_mean(parts)}
+    labels, parts, start = np.empty(source.n_rows, dtype=np.int64), [], 0
+    for bmu, part in source.map_chunks(nearest):
+        stop = start + len(bmu)
+        labels[start:stop] = bmu.numpy()
+        parts.append(part)
+        start = stop
+    return {"labels_": labels, "quantization_error_": weighted_mean(parts)}
 
 
 def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.Generator) -> tuple[Problem, Tensor]:

@@ -27,7 +27,7 @@ class ArraySource(Source):
     prepare : callable, optional
         Applied to every chunk of samples (normalisation).
     rows : int, optional
-        Rows a chunk, at most 8192; None chooses by the width of the data.
+        Rows a chunk, if fewer than by default; None chooses by the width of the data.
     """
 
     is_dense: ClassVar[bool] = True
