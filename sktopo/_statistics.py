@@ -83,6 +83,16 @@ class UnitStatistics:
         return cls(table[:, width], table[:, :width], table[:, width + 1])
 
     @classmethod
+    def of_shares(cls, frame: Frame, x: Tensor, weight: Tensor, shares: Tensor) -> "UnitStatistics":
+        """Statistics, in a frame, of dense samples (n, n_features) of which unit j takes ``shares[:, j]``."""
+        samples = frame.samples(x)
+        missing = bool(torch.isnan(samples).any())
+        values = _filled(samples) if missing else _with_squares(samples)
+        table = shares.T @ (values * weight[:, None])
+        sums, *observed = torch.split(table[:, :-2], x.shape[1], dim=1)
+        return cls(table[:, -2], sums, table[:, -1], *observed)
+
+    @classmethod
     def _of_sparse(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
         samples = frame.samples(x)
         (row, column), values = samples.indices(), samples.values()
@@ -212,12 +222,17 @@ class Grid(Frame):
         return torch.add(-self._half_centre, x, alpha=0.5).mul_(self._to_grid)
 
 
+def _with_squares(samples: Tensor, *others: Tensor) -> Tensor:
+    """Samples, other columns, ones, and squared norms: (n, n_features + others + 2)."""
+    squares = samples.square().sum(dim=1, keepdim=True)
+    return torch.cat([samples, *others, torch.ones_like(squares), squares], dim=1)
+
+
 def _filled(samples: Tensor) -> Tensor:
     """Samples with zeros for missing values, which values are there, ones, and squared norms: (n, 2 n_features + 2)."""
     gaps = torch.isnan(samples)
     filled = samples.masked_fill(gaps, 0)
-    squares = filled.square().sum(dim=1, keepdim=True)
-    return torch.cat([filled, (~gaps).to(filled), torch.ones_like(squares), squares], dim=1)
+    return _with_squares(filled, (~gaps).to(filled))
 
 
 def _limbs(values: Tensor, bits: int) -> Tensor:

@@ -175,11 +175,6 @@ def check_samples(
     if library is not np:
         X = as_tensor(X)
     if X.min() != X.min():  # only NaN differs from itself
-        if not estimator.__sklearn_tags__().input_tags.allow_nan:
-            raise ValueError(
-                f"X contains NaN, but winner={estimator.winner!r} takes complete rows only: use winner='nearest', or "
-                "impute first."
-            )
         values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
         check_gaps(values, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
     return X, weight

@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sktopo import maps, persistence
-from sktopo._assignment import WINNERS
 from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
@@ -600,7 +599,6 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
         tags.input_tags.sparse = True
-        winner = WINNERS.get(self.winner)  # a wrong name is refused in fit
-        tags.input_tags.allow_nan = winner is None or winner.takes_gaps
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

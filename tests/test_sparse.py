@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sktopo import TopographicMap
 from sktopo._search import Search
 from sktopo._sources import SparseSource
+from sktopo._sparse_search import SparseSearch
 
 CPU = torch.device("cpu")
 
@@ -74,17 +75,12 @@ def test_integer_weights_equal_repeated_rows_to_the_bit(rng):
     np.testing.assert_array_equal(clone(som).fit(X, sample_weight=weight).codebook_, repeated.codebook_)
 
 
-def test_a_bias_of_the_units_is_compared_too(rng):
-    from sktopo._sparse_search import SparseSearch
-
-    X, W, bias = (
-        rng.normal(size=(80, 5)) * (rng.uniform(size=(80, 5)) < 0.4),
-        rng.normal(size=(7, 5)),
-        rng.uniform(size=7),
-    )
-    W, dense = torch.from_numpy(W), Search(torch.from_numpy(W), 2.0, torch.float64)
-    found = SparseSearch(W, 2.0, torch.from_numpy(bias)).bmu(chunk(X), dense)
-    np.testing.assert_array_equal(found, (distances(X, W.numpy(), 2) ** 2 + bias).argmin(axis=1))
+def test_a_spread_of_the_units_is_compared_too(rng):
+    X = rng.normal(size=(80, 5)) * (rng.uniform(size=(80, 5)) < 0.4)
+    W, spread = rng.normal(size=(7, 5)), rng.uniform(size=7)
+    dense = Search(torch.from_numpy(W), 2.0, torch.float64)
+    found = SparseSearch(torch.from_numpy(W), 2.0, torch.from_numpy(spread)).bmu(chunk(X), dense)
+    np.testing.assert_array_equal(found, (distances(X, W, 2) ** 2 + spread**2).argmin(axis=1))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -175,7 +175,9 @@ class Subset(Source):
         positions = self._positions[places]
         if self._weight is not None:
             return self._whole.take(positions), self._weight[places]
-        return self._whole.take(positions), torch.ones(len(positions), dtype=wide_dtype(self.device), device=self.device)
+        return self._whole.take(positions), torch.ones(
+            len(positions), dtype=wide_dtype(self.device), device=self.device
+        )
 
     def take(self, positions: Tensor) -> Tensor:
         """The rows at places of this subset."""
