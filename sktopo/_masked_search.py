@@ -2,7 +2,7 @@
 
 A distance runs over the observed features only. For p = 2, with x and w centred and m the mask,
 ``sum_f m_f (x_f - w_f)^2 - |m x|^2 = m.(w^2) - 2 (m x).w``: one product of twice the width. Winners compare these
-sums as they are; reported distances are scaled up to all features, by ``(n_features / observed)^(1/p)``. The local error
+sums as they are; reported distances are scaled up to all features, by ``(n_features / observed)^(1/p)``. A local error
 ``sum_k g_jk d_ik`` is the same product with ``G W^2`` and ``G W``; where there is none, squared distances are averaged
 over the lattice.
 """

@@ -209,3 +209,15 @@ def masked_local_step(X, weight, W, H, temperature, p=2.0, normalize=False):
             if mass > 0:
                 updated[k, f] = sum(a * x[f] for a, x in zip(pull, X, strict=True) if not np.isnan(x[f])) / mass
     return updated, (weight * energy).sum() / weight.sum()
+
+
+def common_distances(X, p, normalize=False):
+    """Between samples, over the features that both have, scaled up to all; infinite where there is none."""
+    result = np.full((len(X), len(X)), np.inf)
+    for i, x in enumerate(X):
+        for j, y in enumerate(X):
+            common = ~np.isnan(x) & ~np.isnan(y)
+            if common.any():
+                a, b = (unit_norm([v[common]], p)[0] if normalize else v[common] for v in (x, y))
+                result[i, j] = distance(a, b, p) * (1 if math.isinf(p) else (X.shape[1] / common.sum()) ** (1 / p))
+    return result
