@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, rounded_rows, wide_dtype
-from sktopo.distances import first_minimum, masked_minkowski, norm, normalized, scores
+from sktopo.distances import first_minimum, masked_minkowski, normalized, paired_distance, scores
 
 # A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
 FEWEST_UNITS = 16
@@ -85,9 +85,8 @@ class MaskedSearch:
         prototypes = torch.where(seen, self.codebook[unit], 0.0)
         if self.normalize:
             prototypes = normalized(prototypes, self.p_norm)
-        # halves, so that the difference of two huge values of opposite sign stays finite
-        difference = torch.where(seen, x.to(prototypes), 0.0) / 2 - prototypes / 2
-        return 2 * norm(difference, self.p_norm) * self._enlargement(seen)
+        observed = torch.where(seen, x.to(prototypes), 0.0)
+        return paired_distance(observed, prototypes, self.p_norm, prototypes.dtype) * self._enlargement(seen)
 
     def distances(self, x: Tensor) -> Tensor:
         """Distance of each sample to every unit over the observed features, scaled up to all of them: (n, n_units).
