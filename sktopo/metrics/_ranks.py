@@ -24,7 +24,7 @@ from sktopo._validation import make_generator
 from sktopo.distances import common_minkowski, minkowski
 from sktopo.metrics._means import unwrapped
 
-# Lattice distances that agree to so many decimals are ties.
+# Lattice distances that agree to so many decimals are ties, and those of rows of unit norm with gaps.
 DECIMALS = 9
 
 
@@ -160,9 +160,11 @@ class _Places:
         size = chunk_rows(self._samples.shape[1])
         parts = [
             common_minkowski(some, others, fitted.p_norm, normalize=fitted.normalize)
-            for others in self._samples.split(size // len(some) or 1)
+            for others in torch.split(self._samples, max(1, size // len(some)))
         ]
-        return torch.cat(parts, dim=1)
+        apart = torch.cat(parts, dim=1)
+        # rows of unit norm that have few features in common are often as far apart, but for rounding
+        return apart.round(decimals=DECIMALS) if fitted.normalize else apart
 
     def on_map(self, rows: Tensor) -> Tensor:
         """Squared lattice distances of some samples to all (b, n); what is tied is equal."""
