@@ -107,7 +107,7 @@ def test_any_container_gives_the_same_map(contained, solver, p, init, amounts):
     )
     labels = other.labels_ if hasattr(other, "labels_") else other.predict(contained(amounts))
     np.testing.assert_array_equal(labels, plain.labels_)
-    np.testing.assert_allclose(other.loss_curve_, plain.loss_curve_, rtol=1e-6)
+    np.testing.assert_allclose(other.loss_curve_, plain.loss_curve_, rtol=1e-4 if loose else 1e-6)
     assert other.quantization_error_ == pytest.approx(plain.quantization_error_, rel=1e-4 if loose else 1e-9)
 
 
