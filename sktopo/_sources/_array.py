@@ -93,7 +93,7 @@ class ArraySource(Source):
 
 
 def _picked(X: Any, positions: NDArray[np.int64]) -> Any:
-    """Rows of an array or a matrix; `take` is quicker than an index, but copies arrays of other strides as a whole."""
+    """Rows of an array or a matrix: `take` is quicker than an index, but copies an array of other strides whole."""
     if isinstance(X, np.ndarray) and X.flags.c_contiguous:
         return X.take(positions, axis=0)
     return X[positions]

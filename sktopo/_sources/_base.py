@@ -173,11 +173,7 @@ class Subset(Source):
     def _rows(self, places: slice) -> tuple[Tensor, Tensor]:
         """The rows at consecutive places of this subset, and their weights."""
         positions = self._positions[places]
-        if self._weight is not None:
-            return self._whole.take(positions), self._weight[places]
-        return self._whole.take(positions), torch.ones(
-            len(positions), dtype=wide_dtype(self.device), device=self.device
-        )
+        return self._whole.take(positions), self.weights(positions) if self._weight is None else self._weight[places]
 
     def take(self, positions: Tensor) -> Tensor:
         """The rows at places of this subset."""
