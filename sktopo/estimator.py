@@ -195,8 +195,9 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Parameters
         ----------
         X : array-like, sparse matrix or dask collection of shape (n_samples, n_features)
-            Samples; float32 and float64 are kept, other numbers become float64. NaN means missing. Sparse rows are
-            never made dense as a whole, memory maps never read as a whole, and dask partitions stay on their workers.
+            Samples; float32 and float64 are kept, other numbers become float64. NaN means missing, in sparse rows where
+            it is stored. Sparse rows are never made dense as a whole, memory maps never read as a whole, and dask
+            partitions stay on their workers.
             Under Array API dispatch fitted arrays follow X, its library and its device.
         y : object, default=None
             Ignored.
