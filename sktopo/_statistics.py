@@ -86,14 +86,28 @@ class UnitStatistics:
         return cls(table[:, width], table[:, :width], table[:, width + 1])
 
     @classmethod
+    def of_shares(cls, frame: Frame, x: Tensor, weight: Tensor, shares: Tensor) -> "UnitStatistics":
+        """Statistics, in a frame, of dense samples (n, n_features) of which unit j takes ``shares[:, j]``."""
+        samples = frame.samples(x)
+        missing = bool(torch.isnan(samples).any())
+        values = _filled(samples) if missing else _with_squares(samples)
+        table = shares.T @ (values * weight[:, None])
+        sums, *observed = torch.split(table[:, :-2], x.shape[1], dim=1)
+        return cls(table[:, -2], sums, table[:, -1], *observed)
+
+    @classmethod
     def _of_sparse(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
         samples = frame.samples(x)
-        (row, column), values = samples.indices(), samples.values()
-        sums = values.new_zeros(n_units * x.shape[1])
-        sums.index_add_(0, unit[row] * x.shape[1] + column, values * weight[row])
+        (row, column), gaps = samples.indices(), torch.isnan(samples.values())
+        values, place = samples.values().masked_fill(gaps, 0), unit[row] * x.shape[1] + column
+        sums = values.new_zeros(n_units * x.shape[1]).index_add_(0, place, values * weight[row])
         of_rows = torch.stack([weight, weight * row_sums(x, values.square())], dim=1)
         counts, squares = values.new_zeros(n_units, 2).index_add_(0, unit, of_rows).T
-        return cls(counts, sums.view(n_units, -1), squares)
+        observed = None
+        if bool(gaps.any()):
+            lost = torch.zeros_like(sums).index_add_(0, place[gaps], weight[row[gaps]])
+            observed = counts[:, None] - lost.view(n_units, -1)
+        return cls(counts, sums.view(n_units, -1), squares, observed)
 
     @classmethod
     def _of_incomplete(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
@@ -196,18 +210,27 @@ class Grid(Frame):
 
     def _sparse_totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
         """The same, stored value by stored value: zero is zero on the grid of sparse rows."""
-        width = x.shape[1] + 2
+        n_features, missing = x.shape[1], self.extent.missing
+        width = n_features * (1 + missing) + 2
         (row, column), weight = x.indices(), weight / self._weight_unit
         on_grid = (x.values().to(self.scale.dtype) * 0.5).mul_(self._to_grid[column])
-        squares = row_sums(x, (on_grid * self._square_unit[column]).square_())
         first = unit * width
-        places = torch.cat([first[row] + column, first + x.shape[1], first + x.shape[1] + 1])
-        values = torch.cat([on_grid, torch.ones_like(squares), squares])
-        limbs = self._weighted_limbs(values, torch.cat([weight[row], weight, weight]))
-        sums = torch.zeros((2, n_units * width), dtype=torch.int64, device=values.device)
+        places, weights = first[row] + column, weight[row]
+        if missing:  # the weight of a gap is taken off that of its row, which is added for all features below
+            gaps = torch.isnan(on_grid)
+            places, on_grid = places + n_features * gaps, torch.where(gaps, -1.0, on_grid)
+        stored = on_grid * self._square_unit[column]
+        squares = row_sums(x, (stored.masked_fill_(gaps, 0) if missing else stored).square_())
+        places = torch.cat([places, first + width - 2, first + width - 1])
+        limbs = self._weighted_limbs(
+            torch.cat([on_grid, torch.ones_like(squares), squares]), torch.cat([weights, weight, weight])
+        )
+        sums = torch.zeros((2, n_units * width), dtype=torch.int64, device=on_grid.device)
         for limb, into in zip(limbs, sums, strict=True):  # few values, large tables: integers need no second table
             into.scatter_add_(0, places, limb.to(torch.int64))
-        return sums.view(2, n_units, width)
+        totals = sums.view(2, n_units, width)
+        totals[:, :, n_features:-2] += totals[:, :, -2:-1]
+        return totals
 
     def _weighted_limbs(self, values: Tensor, weight: Tensor) -> Tensor:
         """Integers that stand for values times weights."""
@@ -230,12 +253,17 @@ class Grid(Frame):
         return torch.add(-self._half_centre, x, alpha=0.5).mul_(self._to_grid)
 
 
+def _with_squares(samples: Tensor, *others: Tensor) -> Tensor:
+    """Samples, other columns, ones, and squared norms: (n, n_features + others + 2)."""
+    squares = samples.square().sum(dim=1, keepdim=True)
+    return torch.cat([samples, *others, torch.ones_like(squares), squares], dim=1)
+
+
 def _filled(samples: Tensor) -> Tensor:
     """Samples with zeros for missing values, which values are there, ones, and squared norms: (n, 2 n_features + 2)."""
     gaps = torch.isnan(samples)
     filled = samples.masked_fill(gaps, 0)
-    squares = filled.square().sum(dim=1, keepdim=True)
-    return torch.cat([filled, (~gaps).to(filled), torch.ones_like(squares), squares], dim=1)
+    return _with_squares(filled, (~gaps).to(filled))
 
 
 def _scatter(limbs: Tensor, unit: Tensor, sums: Tensor) -> None:

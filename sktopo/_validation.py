@@ -56,7 +56,6 @@ __all__ = [
     "CallbackSupportMixin",
     "callbacks_of",
     "check_dask_features",
-    "check_gaps",
     "check_geometry",
     "check_initial_codebook",
     "check_known",
@@ -167,21 +166,11 @@ def check_samples(
             dtype=[library.float64, library.float32],
             reset=reset,
             accept_sparse="csr",
-            ensure_all_finite=scipy.sparse.issparse(X) or "allow-nan",  # what a sparse row does not store is zero
+            ensure_all_finite="allow-nan",
         )
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
-    if scipy.sparse.issparse(X):
-        return _canonical(X), weight
-    if library is not np:
-        X = as_tensor(X)
-    if X.min() != X.min():  # only NaN differs from itself
-        if not estimator.__sklearn_tags__().input_tags.allow_nan:
-            raise ValueError(
-                f"X contains NaN, but winner={estimator.winner!r} takes complete rows only: use winner='nearest', or "
-                "impute first."
-            )
-        values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
-        check_gaps(values, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
+    X = _canonical(X) if library is np else as_tensor(X)
+    _check_gaps(X, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
     return X, weight
 
 
@@ -205,11 +194,10 @@ def check_dask_features(estimator: Any, X: Any, *, reset: bool) -> None:
 def check_partition(
     block: Any, weight: NDArray[np.float64] | None, dtype: Any
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """A partition of a dask collection as an array, and its weights; rows in errors are counted from its start."""
+    """A partition of a dask collection as array or CSR, and its weights; rows in errors are counted from its start."""
     with sklearn.config_context(array_api_dispatch=False), _naming_the_place(block):
-        X = check_array(block, dtype=dtype, ensure_all_finite="allow-nan")
-    if np.isnan(X.min()):
-        check_gaps(X, None, columns_too=False)
+        X = _canonical(check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan"))
+    _check_gaps(X, None, columns_too=False)
     if weight is not None:
         weight = check_array(weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
         _check_weight_values(weight)
@@ -225,20 +213,24 @@ def check_known(unknown: torch.Tensor, total_weight: float) -> None:
         raise ValueError(f"Every value in column {column} of X is missing (NaN); drop the column.")
 
 
-def check_gaps(X: NDArray[Any], weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool) -> None:
+def _check_gaps(X: Any, weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool) -> None:
     """Raise ValueError for a row, or a column, in which every value is missing; it is named."""
-    known = np.zeros(X.shape[1], dtype=bool)
+    stored = X.data if scipy.sparse.issparse(X) else X
+    if not len(stored) or stored.min() == stored.min():  # only NaN differs from itself
+        return
+    values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
+    known, n_known = np.zeros(X.shape[1], dtype=np.int64), np.empty(X.shape[0], dtype=np.int64)
     rows = chunk_rows(X.shape[1])
-    for start in range(0, len(X), rows):
-        seen = ~np.isnan(X[start : start + rows])
-        empty = np.flatnonzero(~seen.any(axis=1))
-        if len(empty):
-            raise ValueError(
-                f"Every value in row {start + int(empty[0])} of X is missing (NaN): it belongs nowhere; drop the row."
-            )
-        known |= (seen if weight is None else seen[weight[start : start + rows] > 0]).any(axis=0)
+    for start in range(0, X.shape[0], rows):
+        some = slice(start, start + rows)
+        counts = np.ones(len(n_known[some]), dtype=np.int64) if weight is None else (weight[some] > 0).astype(np.int64)
+        n_known[some], of_columns = _known(values[some], counts)
+        known += of_columns
+    if not n_known.all():
+        row = int(np.flatnonzero(n_known == 0)[0])
+        raise ValueError(f"Every value in row {row} of X is missing (NaN): it belongs nowhere; drop the row.")
     if columns_too and not known.all():
-        position = int(np.flatnonzero(~known)[0])
+        position = int(np.flatnonzero(known == 0)[0])
         column = position if names is None else repr(str(names[position]))
         raise ValueError(
             f"Every value in column {column} of X is missing (NaN), in the rows of positive weight: nothing can be "
@@ -246,9 +238,21 @@ def check_gaps(X: NDArray[Any], weight: NDArray[np.float64] | None, names: Any =
         )
 
 
+def _known(rows: Any, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many values are not missing, of each row and, over the rows that count, of each column."""
+    n, width = rows.shape
+    if not scipy.sparse.issparse(rows):
+        seen = ~np.isnan(rows)
+        return seen.sum(axis=1), counts @ seen
+    gaps = np.isnan(rows.data)
+    row, column = np.repeat(np.arange(n), np.diff(rows.indptr))[gaps], rows.indices[gaps]
+    missing = np.bincount(column, counts[row], minlength=width).astype(np.int64)
+    return width - np.bincount(row, minlength=n), counts.sum() - missing
+
+
 def _canonical(X: Any) -> Any:
-    """Compressed rows whose places are sorted and occur once; the user's matrix is not touched."""
-    if not X.has_canonical_format:
+    """Arrays as they are; compressed rows with places that are sorted and occur once, the user's untouched."""
+    if scipy.sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
     return X
@@ -256,14 +260,11 @@ def _canonical(X: Any) -> Any:
 
 def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np.float64] | None]:
     """Rows for which there is no estimator, as an array or a CSR matrix, and their weights."""
-    sparse = scipy.sparse.issparse(X)
     with sklearn.config_context(array_api_dispatch=False), _naming_the_place(X):
-        X = check_array(X, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite=sparse or "allow-nan")
+        X = check_array(X, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite="allow-nan")
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
-    if sparse:
-        return _canonical(X), weight
-    if np.isnan(X.min()):
-        check_gaps(X, weight, columns_too=False)
+    X = _canonical(X)
+    _check_gaps(X, weight, columns_too=False)
     return X, weight
 
 

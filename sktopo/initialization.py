@@ -15,7 +15,7 @@ from torch import Tensor
 from sktopo._device import chunk_rows
 from sktopo._frame import Frame
 from sktopo._sources import Source
-from sktopo._sparse import adjoint_product, between, product, weighted_sum, with_values
+from sktopo._sparse import adjoint_product, between, missing_weight, product, weighted_sum, with_means, with_values
 from sktopo.lattices import Lattice
 
 # Up to this many features the covariance is formed; beyond it the plane is found by a block power iteration.
@@ -100,7 +100,8 @@ class Moments:
         def total(x: Tensor, weight: Tensor) -> Tensor:
             samples = function(self.frame.samples(x))
             if x.is_sparse:
-                return weighted_sum(samples, weight)
+                mass = [weight.sum() - missing_weight(samples, weight)] if self.frame.extent.missing else []
+                return torch.cat([weighted_sum(samples, weight), *mass])
             if not self.frame.extent.missing:
                 return weight @ samples
             gaps = torch.isnan(samples)
@@ -137,7 +138,7 @@ class Moments:
 
         def covariance_product(x: Tensor, weight: Tensor) -> Tensor:
             if x.is_sparse:  # centred by algebra, so that rows stay sparse
-                samples = self.frame.samples(x)
+                samples = with_means(self.frame.samples(x), self.mean)
                 scores: Tensor = weight[:, None] * (product(samples, block) - self.mean @ block)
                 return adjoint_product(samples, scores) - torch.outer(self.mean, scores.sum(dim=0))
             centred = self._centred(x)

@@ -234,10 +234,3 @@ def test_sparse_rows_give_the_map_of_dense_ones(temperature, solver, p, rng):
     dense, sparse = clone(som).fit(X), clone(som).fit(scipy.sparse.csr_array(X))
     np.testing.assert_allclose(sparse.codebook_, dense.codebook_, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(sparse.transform(scipy.sparse.csr_array(X)), dense.transform(X), rtol=1e-6, atol=1e-8)
-
-
-def test_missing_values_are_refused_with_a_remedy(rng):
-    X = rng.normal(size=(30, 3))
-    X[4, 1] = np.nan
-    with pytest.raises(ValueError, match="X contains NaN, but winner='local' takes complete rows only"):
-        TopographicMap(3, 3, winner="local").fit(X)
