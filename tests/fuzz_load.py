@@ -2,8 +2,8 @@
 
 Every input must load, or raise ValueError, within a second of computing and in little memory. Half of the inputs are
 files with mixed-up bytes, which checksums mostly give away; the others are whole archives, with right checksums, of
-mixed-up values. What does harm is kept in ``sktopo-broken-files`` among the temporary files and makes the command fail; once it
-is mended, it moves to ``tests/fuzz_corpus``, which the tests replay.
+mixed-up values. What does harm is kept in ``sktopo-broken-files`` among the temporary files and makes the command fail;
+once it is mended, it moves to ``tests/fuzz_corpus``, which the tests replay.
 """
 
 import argparse

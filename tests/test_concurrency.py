@@ -62,7 +62,7 @@ def wrong_answers(X, serial, number):
     return int((fitted.transform(X[rows]) != fitted.transform(X)[rows]).any())
 
 
-def test_many_threads_get_the_answers_of_one(X, serial):
+def test_many_threads_get_the_answers_of_one(X, serial, record_property):
     before, until = settings(), time.monotonic() + SECONDS
     moved, asked = [], 0
 
@@ -76,6 +76,7 @@ def test_many_threads_get_the_answers_of_one(X, serial):
         while time.monotonic() < until:
             assert sum(callers.map(work, range(asked, asked + 16))) == 0
             asked += 16
+    record_property("answers", asked)
     assert asked >= 16
     assert not moved
     assert settings() == before
