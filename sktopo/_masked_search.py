@@ -78,7 +78,7 @@ class MaskedSearch:
     def distances(self, x: Tensor) -> Tensor:
         """Distance of each sample to every unit over the observed features, scaled up to all of them: (n, n_units)."""
         result = self.codebook.new_empty(len(x), len(self.codebook))
-        for rows in torch.split(torch.arange(len(x)), self._rows):
+        for rows in torch.split(torch.arange(len(x), device="cpu"), self._rows):
             for unit in range(len(self.codebook)):
                 part = x[rows]
                 result[rows, unit] = self.distance(part, torch.full((len(part),), unit, device=x.device))
