@@ -114,6 +114,13 @@ class UnitStatistics:
         observed = None if self.observed is None else self.observed * factor
         return UnitStatistics(self.counts * factor, self.sums * factor, self.squares * factor, observed)
 
+    def smoothed(self, smooth: Callable[[Tensor], Tensor]) -> "UnitStatistics":
+        """What every unit gathers from the units around it, by one product."""
+        width = self.sums.shape[1]
+        observed = [] if self.observed is None else [self.observed]
+        table = smooth(torch.cat([self.sums, *observed, self.counts[:, None], self.squares[:, None]], dim=1))
+        return UnitStatistics(table[:, -2], table[:, :width], table[:, -1], table[:, width:-2] if observed else None)
+
     def moved(self, units: Tensor, shares: Tensor, n_units: int) -> "UnitStatistics":
         """Statistics on another lattice, where unit j's samples are shared among `units[j]` by `shares[j]`."""
         mass = [] if self.observed is None else [self.observed]
@@ -230,23 +237,18 @@ def _limbs(values: Tensor, bits: int) -> Tensor:
     return limbs
 
 
-def update_codebook(statistics: UnitStatistics, smooth: Callable[[Tensor], Tensor], previous: Tensor) -> Tensor:
+def update_codebook(gathered: UnitStatistics, previous: Tensor) -> Tensor:
     """Kohonen's batch update ``(H S) / (H n)``, the kernel regression of samples on lattice positions.
 
-    Everything is in one frame. Where values are missing, each feature has masses of its own. A unit whose
+    From smoothed statistics, in their frame. Where values are missing, each feature has masses of its own. A unit whose
     neighborhood holds no mass keeps its previous prototype (Mulier & Cherkassky, Neural Computation 7, 1995).
     """
-    width = statistics.sums.shape[1]
-    gathered = smooth(torch.cat([statistics.sums, statistics.mass], dim=1))
-    mass = gathered[:, width:]
-    updated = gathered[:, :width] / torch.where(mass > 0, mass, 1.0)
-    return torch.where(mass > NEGLIGIBLE_MASS * statistics.counts.mean(), updated, previous)
+    mass = gathered.mass
+    updated = gathered.sums / torch.where(mass > 0, mass, 1.0)
+    return torch.where(mass > NEGLIGIBLE_MASS * gathered.counts.mean(), updated, previous)
 
 
-def distortion_sum(statistics: UnitStatistics, smooth: Callable[[Tensor], Tensor], codebook: Tensor) -> float:
-    """``sum_i sum_k h_{c_i k} |x_i - w_k|^2`` from the statistics alone, all in one frame."""
-    width = statistics.sums.shape[1]
-    gathered = smooth(torch.cat([statistics.sums, statistics.mass, statistics.squares[:, None]], dim=1))
-    sums, mass, squares = gathered[:, :width], gathered[:, width:-1], gathered[:, -1]
-    energies = squares - 2 * (codebook * sums).sum(dim=1) + (mass * codebook.square()).sum(dim=1)
-    return max(0.0, float(energies.sum()))
+def distortion_sum(gathered: UnitStatistics, codebook: Tensor) -> float:
+    """``sum_i sum_k h_{c_i k} |x_i - w_k|^2`` from smoothed statistics alone, all in one frame."""
+    products = gathered.mass * codebook.square() - 2 * codebook * gathered.sums
+    return max(0.0, float(gathered.squares.sum() + products.sum()))

@@ -61,7 +61,7 @@ class ArraySource(Source):
 
     def take(self, positions: Tensor) -> Tensor:
         """The rows at ascending positions."""
-        return self._tensor(self._X[positions.numpy()])
+        return self._tensor(_picked(self._X, positions.numpy()))
 
     def weights(self, positions: Tensor) -> Tensor:
         """The weights at positions."""
@@ -90,6 +90,13 @@ class ArraySource(Source):
         if self._weight is None:
             return torch.ones(n, dtype=wide, device=self.device)
         return _as_tensor(self._weight[rows]).to(self.device, wide)
+
+
+def _picked(X: Any, positions: NDArray[np.int64]) -> Any:
+    """Rows of an array or a matrix: `take` is quicker than an index, but copies an array of other strides whole."""
+    if isinstance(X, np.ndarray) and X.flags.c_contiguous:
+        return X.take(positions, axis=0)
+    return X[positions]
 
 
 def _as_tensor(rows: NDArray[Any]) -> Tensor:

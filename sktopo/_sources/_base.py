@@ -159,14 +159,22 @@ class Subset(Source):
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows in their order."""
-        for places in torch.split(torch.arange(self.n_rows, device="cpu"), chunk_rows(self.n_features)):
-            yield self.take(places), self.weights(places)
+        for places in self._slices(chunk_rows(self.n_features)):
+            yield self._rows(places)
 
     def share_out(self, step: Callable[[Tensor, Tensor], Sum], shares: int) -> Sum:
         """The sum of ``step(x, weight)`` over equal shares of the rows, added in their order."""
-        places = torch.split(torch.arange(self.n_rows, device="cpu"), rounded_rows(-(-self.n_rows // shares)))
-        first, *others = share_out(lambda part: step(self.take(part), self.weights(part)), places)
+        places = self._slices(rounded_rows(-(-self.n_rows // shares)))
+        first, *others = share_out(lambda part: step(*self._rows(part)), places)
         return sum(others, first)
+
+    def _slices(self, size: int) -> list[slice]:
+        return [slice(start, min(start + size, self.n_rows)) for start in range(0, self.n_rows, size)]
+
+    def _rows(self, places: slice) -> tuple[Tensor, Tensor]:
+        """The rows at consecutive places of this subset, and their weights."""
+        positions = self._positions[places]
+        return self._whole.take(positions), self.weights(positions) if self._weight is None else self._weight[places]
 
     def take(self, positions: Tensor) -> Tensor:
         """The rows at places of this subset."""

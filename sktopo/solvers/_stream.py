@@ -117,7 +117,8 @@ class Stage:
         """The state after this stage, with a codebook for the whole lattice."""
         codebook = _resampled(place.codebook, self.lattice, self.problem.lattice)
         problem = self.problem
-        loss = problem.loss(place.latest, self._averaging(place.sigma), place.codebook)
+        spread = problem.winner.spreading(self._averaging(place.sigma))
+        loss = problem.loss(place.latest, place.latest.units.smoothed(spread), place.codebook)
         loss *= problem.winner.coarse_factor(problem.lattice.n_units / self.lattice.n_units)
         moved = movement(codebook, state.codebook, place.latest.units)
         return State(
@@ -128,8 +129,8 @@ class Stage:
         return Averaging(self._smoother.at(sigma), self.problem.frame.scale, self.lattice.n_units)
 
     def _codebook(self, statistics: UnitStatistics, averaging: Averaging, previous: Tensor) -> Tensor:
-        spread = self.problem.winner.spreading(averaging)
-        return self.problem.constrained(update_codebook(statistics, spread, previous))
+        gathered = statistics.smoothed(self.problem.winner.spreading(averaging))
+        return self.problem.constrained(update_codebook(gathered, previous))
 
 
 class StreamSolver(Solver):
@@ -145,7 +146,7 @@ class StreamSolver(Solver):
         else:
             n_drawn = max(1, round(wanted * source.n_rows))
         self._steps = plan(problem, settings.batch_size, n_drawn)
-        self._rows = source.draw(n_drawn, settings.generator)
+        self._rows = source.alone(lambda: source.draw(n_drawn, settings.generator))
 
     @classmethod
     def survey(cls, source: Source, generator: torch.Generator) -> Moments:
