@@ -142,6 +142,20 @@ def test_a_full_disk_leaves_the_old_file_whole(fitted, saved, iris, room, monkey
     assert [path.name for path in saved.parent.iterdir()] == ["map"]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, RuntimeError])
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_any_exception_in_mid_save_leaves_the_old_file_whole(error, moment, fitted, saved, iris, monkeypatch):
+    def fail(*_):
+        raise error
+
+    before = saved.read_bytes()
+    monkeypatch.setattr(persistence.os, moment, fail)
+    with pytest.raises(error):
+        TopographicMap(4, 5).fit(iris[0] * 2).save(saved)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == ["map"]
+
+
 KILLED = """
 import sys, numpy as np
 from sktopo import TopographicMap
@@ -342,12 +356,14 @@ def test_what_the_fuzzer_once_found_is_refused(path):
 def test_what_a_file_claims_is_not_allocated(saved):
     """Hostile files of some kilobytes cost some megabytes, whatever sizes or repetitions they speak of."""
     hostile = [*FOREIGN.values(), *(path.read_bytes() for path in (HERE / "fuzz_corpus").iterdir())]
+    hostile.append(archive({"sktopo.json": header({"device": "x" * 10**6})}))
     tracemalloc.start()
     try:
         for data in hostile:
             saved.write_bytes(data)
-            with pytest.raises(ValueError, match=r"no whole map|not a whole sktopo file"):
+            with pytest.raises(ValueError, match=r"no whole map|not a whole sktopo file") as refusal:
                 TopographicMap.load(saved)
+            assert len(str(refusal.value)) < 1000
         assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
     finally:
         tracemalloc.stop()
