@@ -142,7 +142,7 @@ def restored(estimator: Any, content: dict[str, Any]) -> Any:
         vars(estimator).update(fitted)
         estimator.set_output(transform=content["output"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"The file holds no whole map: {str(error):.200}.") from error
+        raise ValueError(f"The file holds no whole map: {error!s:.200}.") from error
     return estimator
 
 

@@ -96,12 +96,12 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         except NewerFormatError as error:
             raise ValueError(f"{os.fspath(path)!r} {error}") from None
         except DAMAGE as error:
-            raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {str(error):.200}.") from error
+            raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {error!s:.200}.") from error
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
             # the archive's directory points to before the file's start
-            raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {str(error):.200}.") from error
+            raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {error!s:.200}.") from error
 
 
 class NewerFormatError(ValueError):

@@ -1,10 +1,10 @@
 """Feed mixed-up files to `TopographicMap.load`: ``python tests/fuzz_load.py --minutes 10``.
 
-Every input must load, or raise ValueError, within a second of computing and 64 MB of memory (for files of some megabytes,
-which the fuzzer makes at times: a second a megabyte and twenty times their size, as parsed JSON takes). Half of the inputs are
-files with mixed-up bytes, which checksums mostly give away; the others are whole archives, with right checksums, of
-mixed-up values. What does harm is kept in ``sktopo-broken-files`` among the temporary files and makes the command fail;
-once it is mended, it moves to ``tests/fuzz_corpus``, which the tests replay.
+Every input must load, or raise ValueError, within a second of computing and 64 MB of memory; the fuzzer makes files of
+some megabytes, too, which may take a second a megabyte and twenty times their size, as parsed JSON does. Half of the
+inputs are files with mixed-up bytes, which checksums mostly give away; the others are whole archives, with right
+checksums, of mixed-up values. What does harm is kept in ``sktopo-broken-files`` among the temporary files and makes the
+command fail; once it is mended, it moves to ``tests/fuzz_corpus``, which the tests replay.
 """
 
 import argparse
