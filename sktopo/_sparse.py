@@ -59,7 +59,7 @@ def row_sums(x: Tensor, values: Tensor) -> Tensor:
 def between(x: Tensor, start: int, stop: int) -> Tensor:
     """Rows `start` to `stop`."""
     stop = min(stop, x.shape[0])
-    first, last = torch.searchsorted(x.indices()[0].contiguous(), torch.tensor([start, stop]).to(x.device)).tolist()
+    first, last = torch.searchsorted(x.indices()[0].contiguous(), torch.tensor([start, stop], device=x.device)).tolist()
     row, column = x.indices()[:, first:last]
     return sparse_rows(row - start, column, x.values()[first:last], (stop - start, x.shape[1]))
 

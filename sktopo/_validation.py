@@ -134,12 +134,14 @@ def restored(estimator: Any, content: dict[str, Any]) -> Any:
         estimator._validate_params()
         unknown = [name for name in fitted if name.startswith("_") or not name.endswith("_")]
         codebook, sides = fitted["codebook_"], (fitted["height_"], fitted["width_"])
+        if not all(type(side) is int and side > 0 for side in sides):
+            raise ValueError(f"sides of {sides}")
         if unknown or codebook.shape != (sides[0] * sides[1], fitted["n_features_in_"]):
             raise ValueError(f"attributes {unknown} of a codebook of shape {codebook.shape} for {sides} units")
         vars(estimator).update(fitted)
         estimator.set_output(transform=content["output"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"The file holds no whole map: {error}.") from error
+        raise ValueError(f"The file holds no whole map: {error!s:.200}.") from error
     return estimator
 
 

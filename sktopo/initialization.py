@@ -88,7 +88,7 @@ class Moments:
         axes, variances = self._from_covariance() if narrow else self._by_power_iteration()
         variances = variances.clamp(min=0)
         leading = _canonical_axes(axes, variances)
-        spread = torch.zeros(2).to(variances)
+        spread = variances.new_zeros(2)
         spread[: len(variances)] = variances[:2].sqrt()
         # rounding leaves a tiny variance in directions that the data does not have
         real = spread > 1e-7 * spread[0]
@@ -133,7 +133,9 @@ class Moments:
     def _by_power_iteration(self) -> tuple[Tensor, Tensor]:
         """The same for many features: a block power iteration over chunks, without a covariance matrix."""
         # a fixed start: the plane belongs to the data and does not depend on random_state
-        start = torch.randn((self.source.n_features, POWER_BLOCK), generator=torch.Generator().manual_seed(0))
+        start = torch.randn(
+            (self.source.n_features, POWER_BLOCK), generator=torch.Generator().manual_seed(0), device="cpu"
+        )
         block = torch.linalg.qr(start.to(self.mean)).Q
 
         def covariance_product(x: Tensor, weight: Tensor) -> Tensor:
@@ -207,7 +209,7 @@ def random_codebook(lattice: Lattice, moments: Moments, generator: torch.Generat
     Tensor of shape (n_units, n_features)
         Prototypes in the frame.
     """
-    noise = torch.randn((lattice.n_units, len(moments.mean)), generator=generator, dtype=torch.float64)
+    noise = torch.randn((lattice.n_units, len(moments.mean)), generator=generator, dtype=torch.float64, device="cpu")
     return moments.mean + noise.to(moments.mean) * moments.variance.sqrt()
 
 

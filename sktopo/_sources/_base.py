@@ -94,14 +94,15 @@ class Source(ABC):
         for start in range(0, n, self.n_rows):
             m = min(self.n_rows, n - start)
             shares = (
-                torch.arange(m, dtype=torch.float64) + torch.rand(m, generator=generator, dtype=torch.float64)
+                torch.arange(m, dtype=torch.float64, device="cpu")
+                + torch.rand(m, generator=generator, dtype=torch.float64, device="cpu")
             ) / m
-            positions.append(self.place(shares)[torch.randperm(m, generator=generator)])
+            positions.append(self.place(shares)[torch.randperm(m, generator=generator, device="cpu")])
         return torch.cat(positions)
 
     def shuffled(self, generator: torch.Generator) -> "Subset":
         """All rows once in random order, with their weights."""
-        order = torch.randperm(self.n_rows, generator=generator)
+        order = torch.randperm(self.n_rows, generator=generator, device="cpu")
         return Subset(self, order, self.weights(order))
 
     def reduce(self, step: Callable[[Tensor, Tensor], Sum]) -> Sum:
@@ -117,7 +118,7 @@ class Source(ABC):
         result, start = None, 0
         for part in self.map_chunks(lambda x, _: step(x)):
             if result is None:
-                result = torch.empty((self.n_rows, *part.shape[1:]), dtype=part.dtype)
+                result = torch.empty((self.n_rows, *part.shape[1:]), dtype=part.dtype, device="cpu")
             result[start : start + len(part)] = part
             start += len(part)
         assert result is not None  # no source is empty

@@ -148,7 +148,7 @@ class DaskSource(Source):
     def weights(self, positions: Tensor) -> Tensor:
         """The weights at positions."""
         if self._rows.weights[0] is None:
-            return torch.ones(len(positions), dtype=torch.float64)
+            return torch.ones(len(positions), dtype=torch.float64, device="cpu")
         return self._all_weights[positions]
 
     def place(self, shares: Tensor) -> Tensor:
@@ -259,8 +259,8 @@ def _take(positions: Tensor, opener: Opener, block: Any, weight: Any) -> Tensor:
 
 def _weights(_: None, opener: Opener, block: Any, weight: Any) -> Tensor:
     if not _n_rows(block):
-        return torch.empty(0, dtype=torch.float64)
-    return opener(block, weight).weights(torch.arange(_n_rows(block)))
+        return torch.empty(0, dtype=torch.float64, device="cpu")
+    return opener(block, weight).weights(torch.arange(_n_rows(block), device="cpu"))
 
 
 def _chunks(_: None, opener: Opener, block: Any, weight: Any) -> list[tuple[Tensor, Tensor]]:

@@ -138,9 +138,10 @@ class _Places:
 
     def __init__(self, map: Any, X: ArrayLike, n_neighbors: int, max_samples: int, random_state: Any) -> None:
         fitted, source = open_query(*unwrapped(map, X))
-        rows = torch.arange(source.n_rows)
+        rows = torch.arange(source.n_rows, device="cpu")
         if source.n_rows > max_samples:
-            rows = torch.randperm(source.n_rows, generator=make_generator(random_state))[:max_samples].sort().values
+            rows = torch.randperm(source.n_rows, generator=make_generator(random_state), device="cpu")
+            rows = rows[:max_samples].sort().values
         self.n, self.k = len(rows), n_neighbors
         if not 1 <= n_neighbors < self.n / 2:
             raise ValueError(
@@ -180,7 +181,7 @@ class _Places:
             rank = mean_rank(far(rows).scatter(1, rows[:, None], -1.0))
             return float((member * (rank - self.k).clamp(min=0)).sum())
 
-        blocks = torch.split(torch.arange(self.n), block_rows(self.n, 8))
+        blocks = torch.split(torch.arange(self.n, device="cpu"), block_rows(self.n, 8))
         return 1 - math.fsum(map_chunks(behind, blocks)) * 2 / (self.n * self.k * (2 * self.n - 3 * self.k - 1))
 
 

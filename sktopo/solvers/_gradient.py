@@ -115,7 +115,7 @@ class GradientSolver(Solver):
 
     def _samples(self, part: Subset) -> tuple[Tensor, Tensor | None]:
         """Dense rows as the layer takes them, and where values were observed if some are missing."""
-        x = part.take(torch.arange(part.n_rows))
+        x = part.take(torch.arange(part.n_rows, device="cpu"))
         x = x.to_dense() if x.is_sparse else x
         x = x if self.problem.normalize else self.problem.frame.samples(x).to(x.dtype)
         missing = torch.isnan(x)
