@@ -40,7 +40,8 @@ Rules that are the same for all:
   yourself. An `AttributeError` never counts: it is about a program, not about data.
 - **Each library gets what it documents**, at its defaults: MiniSom a NumPy matrix or a list, torchsom a float32
   tensor, SuSi and fastersom what they call array-likes. Data frames reach MiniSom and torchsom by their values. Rows
-  become a tensor by `torch.as_tensor(X).float()`, as a user of torchsom must write; what goes wrong there counts in its column.
+  become a tensor by `torch.as_tensor(X).float()`, as a user of torchsom must write; what goes wrong there counts in its
+  column.
 - **A map of few passes is enough**: how good it is, is [another question](../benchmarks/index.md). 1000 updates for
   MiniSom and SuSi, 10 epochs for torchsom and fastersom.
 - Where only directions count, rivals use their cosine distance (SuSi: its spectral angle).
