@@ -21,7 +21,7 @@ from sktopo._validation import callbacks_of, check_initial_codebook, check_known
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES, Lattice
-from sktopo.metrics import distances_to_bmu, mean_over_samples, weighted_mean, weighted_sum
+from sktopo.metrics import chunk_mean, distances_to_bmu, in_range, mean_over_samples, weighted_mean
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import annealing
 from sktopo.solvers import Problem, Settings, Solver, State, StreamSolver, choose_solver, continue_stream
@@ -95,7 +95,7 @@ def label(estimator: Any, source: Source) -> dict[str, Any]:
 
     def nearest(x: Tensor, weight: Tensor) -> tuple[Tensor, tuple[float, float]]:
         bmu = search.bmu(x)
-        return bmu.cpu(), weighted_sum(search.distance(x, bmu), weight)
+        return bmu.cpu(), chunk_mean(in_range(search.distance(x, bmu)), weight)
 
     labels, parts, start = np.empty(source.n_rows, dtype=np.int64), [], 0
     for bmu, part in source.map_chunks(nearest):

@@ -60,6 +60,7 @@ __all__ = [
     "check_initial_codebook",
     "check_known",
     "check_partition",
+    "check_plain",
     "check_rows",
     "check_samples",
     "check_supported",
@@ -155,8 +156,7 @@ def check_samples(
     """
     if is_dask(X):
         return _checked_dask(estimator, X, sample_weight, reset=reset), None
-    if isinstance(X, np.ma.MaskedArray):
-        raise ValueError("X is a masked array, whose mask would be lost; pass X.filled(np.nan), or another value.")
+    check_plain(X)
     if isinstance(X, torch.Tensor):
         _check_tensor(X)
         X = X if dispatches() else X.numpy()
@@ -197,6 +197,7 @@ def check_partition(
     block: Any, weight: NDArray[np.float64] | None, dtype: Any
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
     """A partition of a dask collection as array or CSR, and its weights; rows in errors are counted from its start."""
+    check_plain(block)
     with sklearn.config_context(array_api_dispatch=False), _naming_the_place(block):
         X = _canonical(check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan"))
     _check_gaps(X, None, columns_too=False)
@@ -262,6 +263,7 @@ def _canonical(X: Any) -> Any:
 
 def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np.float64] | None]:
     """Rows for which there is no estimator, as an array or a CSR matrix, and their weights."""
+    check_plain(X)
     with sklearn.config_context(array_api_dispatch=False), _naming_the_place(X):
         X = check_array(X, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite="allow-nan")
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
@@ -285,6 +287,7 @@ def check_geometry(
 
 def check_initial_codebook(init: ArrayLike, n_units: int, n_features: int) -> NDArray[np.float64]:
     """An array given as `init` as float64, or a ValueError that says which shape is needed."""
+    check_plain(init, "init")
     # a copy: what came from a worker's memory map is read-only
     codebook = np.array(check_array(init, dtype=np.float64, input_name="init"), order="C")
     if codebook.shape != (n_units, n_features):
@@ -305,6 +308,20 @@ def make_generator(random_state: Any) -> torch.Generator:
     return generator
 
 
+def check_plain(values: Any, name: str = "X") -> None:
+    """Raise ValueError for what NumPy would silently turn into other numbers: masked values, dates and times."""
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} is a masked array, whose mask would be lost; pass {name}.filled(np.nan), or another value."
+        )
+    columns = getattr(values, "dtypes", ()) if hasattr(values, "columns") else (getattr(values, "dtype", None),)
+    if any(getattr(dtype, "kind", None) in ("m", "M") or getattr(dtype, "is_temporal", bool)() for dtype in columns):
+        raise ValueError(
+            f"{name} holds dates or times (of dtype datetime or timedelta), which are no numbers: subtract a start and "
+            "divide by a unit, for example by np.timedelta64(1, 'D')."
+        )
+
+
 def _check_tensor(X: torch.Tensor) -> None:
     """Raise ValueError for a tensor that cannot be taken, and say what to do."""
     if X.requires_grad:
@@ -318,10 +335,14 @@ def _check_tensor(X: torch.Tensor) -> None:
 
 
 def _checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+    check_plain(sample_weight, "sample_weight")
     if isinstance(sample_weight, torch.Tensor) or not Namespace.of(sample_weight).is_numpy:
         sample_weight = as_tensor(sample_weight).cpu().numpy()
-    with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
-        weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)
+    try:
+        with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
+            weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight cannot be used: {error}") from error
     _check_weight_values(weight)
     if not (weight > 0).any():
         raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
@@ -341,9 +362,10 @@ def _check_weight_values(weight: NDArray[np.float64]) -> None:
 
 @contextmanager
 def _naming_the_place(X: Any) -> Iterator[None]:
-    """Add to scikit-learn's complaint the row and column that it is about."""
+    """Add to scikit-learn's complaint the row and column that it is about; NumPy's about huge values are none."""
     try:
-        yield
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
     except ValueError as error:
         place = _first_bad_place(X)
         if place is None:

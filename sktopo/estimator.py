@@ -19,6 +19,7 @@ from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
     PARAMETER_CONSTRAINTS,
     CallbackSupportMixin,
+    check_plain,
     check_samples,
     check_supported,
     fit_context,
@@ -386,6 +387,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         """
         fitted, output = FittedMap.of(self), OUTPUTS[self.output]
         check_same_namespace(self, X, "inverse_transform")
+        check_plain(X)
         namespace = Namespace.of(X)
         values = check_array(X, dtype=[namespace.library.float64, namespace.library.float32])
         columns = output.n_columns(fitted.lattice)
