@@ -41,8 +41,15 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def refresh(session: nox.Session) -> None:
+    """Measure the tables of the pages again; fails if one moved beyond its spread (``-- --write`` replaces them)."""
+    session.run(sys.executable, "docs/examples/refresh.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation site, from nothing and without a network; warnings are errors."""
+    """Quick examples, then the site with the committed results of all, from nothing and without a network."""
+    session.run(sys.executable, "docs/examples/refresh.py", "--quick")
     for folder in ("_build", "api", "auto_examples"):
         shutil.rmtree(Path("docs") / folder, ignore_errors=True)
     session.run(sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")

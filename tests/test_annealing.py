@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
+import torch
 from oracles import lattice_distances, neighborhood_matrix
+from sklearn.datasets import make_swiss_roll
+from sklearn.preprocessing import StandardScaler
 
 from sktopo import TopographicMap
 from sktopo.annealing import critical_temperature
+from sktopo.nn import TopographicLayer
+from sktopo.schedules import ExponentialSchedule
 
 LATTICES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
 
@@ -40,6 +45,50 @@ def test_the_map_collapses_just_above_and_spreads_just_below(arrangement, sigma)
         spreads[factor] = np.abs(som.codebook_ - som.codebook_.mean(axis=0)).max()
     assert spreads[1.02] < 1e-3
     assert spreads[0.98] > 0.05
+
+
+def layer_of(codebook):
+    shape, generator = (codebook.shape[1], 8, 8), torch.Generator()
+    layer = TopographicLayer(*shape, normalize=False, winner="local", dtype=torch.float64, generator=generator)
+    with torch.no_grad():
+        layer.codebook.copy_(torch.from_numpy(codebook))
+    return layer
+
+
+def train_by_batch(X, start, temperatures):
+    som = TopographicMap(8, 8, winner="local", sigma_initial=0.6, sigma_final=0.6, solver="batch", max_iter=1)
+    som.set_params(init=start)
+    for temperature in temperatures:
+        som.set_params(temperature=temperature).fit(X)
+        som.set_params(init=som.codebook_)
+    return som.to_layer()
+
+
+def train_by_gradients(X, start, temperatures):
+    layer, rows = layer_of(start), torch.from_numpy(X)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.1)
+    for temperature in temperatures:
+        for _ in range(5):
+            optimizer.zero_grad()
+            layer.loss(rows, 0.6, temperature).backward()
+            optimizer.step()
+    return layer
+
+
+@pytest.mark.parametrize("train", [train_by_batch, train_by_gradients])
+def test_where_sigma_rests_cooling_ends_at_a_lower_free_energy(train):
+    """The recipes of the guide, from random starts to the same sigma and temperature."""
+    X = StandardScaler().fit_transform(make_swiss_roll(500, random_state=0)[0])
+    critical = critical_temperature(np.cov(X.T, bias=True), 8, 8, 0.6)
+    cooling = ExponentialSchedule(critical, critical / 20)
+    ways = [[cooling.final] * 30, [cooling(t) for t in np.linspace(0, 1, 30)]]
+    losses = []
+    for seed in range(2):
+        start = np.random.default_rng(seed).normal(size=(64, 3))
+        trained = [train(X, start, temperatures) for temperatures in ways]
+        losses.append([layer.loss(torch.from_numpy(X), 0.6, cooling.final).item() for layer in trained])
+    constant, cooled = np.array(losses).T
+    assert (cooled < constant).all()
 
 
 def test_one_unit_and_bad_arguments():

@@ -80,9 +80,9 @@ def test_other_norms_choose_by_their_own_errors(p, temperature, rng):
 
 @pytest.mark.parametrize("temperature", [0.0, 0.3])
 def test_the_energy_never_rises(arrangement, neighborhood, temperature):
-    """42 steps of batch EM, from random starts, weighted: 1008 in the 24 cases together."""
+    """84 steps of batch EM, from random starts, weighted: 1008 in the 12 cases of each temperature."""
     steps, rises, seed = 0, 0, 0
-    while steps < 42:
+    while steps < 84:
         seed += 1
         rng = np.random.default_rng(seed)
         X, weight = rng.normal(size=(70, 3)) * [2, 1, 0.5], rng.integers(1, 5, 70) * 0.5
@@ -154,16 +154,20 @@ def test_transform_gives_what_the_layer_gives(arrangement, neighborhood, tempera
     X, init = rng.normal(size=(150, 4)).astype(dtype), rng.normal(size=(20, 4))
     options = {"neighborhood": neighborhood, "winner": "local", "temperature": temperature, "sigma_final": 1.1}
     som = TopographicMap(4, 5, **arrangement, **options, init=init, max_iter=3).fit(X)
-    som.codebook_ += 1e-3 * init.astype(dtype)  # so that no two units have the same prototype up to rounding
     layer, z = som.to_layer(dtype=torch.float64), torch.from_numpy(X).double()
-    for output, expected in [
-        ("coordinates", layer.coordinates(z, som.sigma_, temperature)),
-        ("activations", layer.activations(z, som.sigma_, temperature)),
+    squares = layer(z).sqdist.detach().numpy()
+    H = matrix((4, 5), arrangement, 1.1, neighborhood)
+    for output, expected, compared in [
+        ("coordinates", layer.coordinates(z, som.sigma_, temperature), squares),
+        ("activations", layer.activations(z, som.sigma_, temperature), squares @ (H / H.sum(axis=1, keepdims=True)).T),
     ]:
         result = som.set_params(output=output).transform(X)
         assert result.dtype == dtype
         tolerance = 1e-4 if dtype == np.float32 else 1e-8
-        np.testing.assert_allclose(result, expected.detach().numpy(), rtol=tolerance, atol=tolerance)
+        # with a bubble, prototypes that are the mean of the same samples differ by rounding alone: either may win
+        clear = (temperature > 0) | (np.diff(np.sort(compared, axis=1)[:, :2], axis=1)[:, 0] > tolerance)
+        assert clear.mean() > 0.5
+        np.testing.assert_allclose(result[clear], expected.detach().numpy()[clear], rtol=tolerance, atol=tolerance)
         back = som.inverse_transform(result)
         assert back.shape == X.shape
         assert np.isfinite(back).all()

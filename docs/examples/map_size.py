@@ -8,6 +8,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tables import Column, Table, publish
 
 from sktopo import TopographicMap
 from sktopo.metrics import (
@@ -59,22 +60,48 @@ def search(X):
     return GridSearchCV(model, grid, scoring=SCORERS, refit=smallest_good_map, cv=FOLDS).fit(X)
 
 
-def name(parameters):
-    side, sigma = parameters["topographicmap__height"], parameters["topographicmap__sigma_final"]
-    return f"{side} x {side}, {sigma}"
+def size_and_sigma(parameters):
+    return [parameters["topographicmap__height"], parameters["topographicmap__sigma_final"]]
 
 
-for title, data in {"wine": load_wine(), "breast cancer": load_breast_cancer(), "digits": load_digits()}.items():
-    found = search(data.data)
+def of_data(X):
+    """What each criterion chooses, and how well the best sigma of each size keeps neighbors."""
+    found = search(X)
     results = found.cv_results_
-    print(f"\n{title}: {len(data.data)} rows, {data.data.shape[1]} features; map and sigma_final chosen by")
-    for criterion in SCORERS:
-        best = results[f"mean_test_{criterion}"].argmax()
-        print(f"  {criterion:15} {name(results['params'][best]):>14}")
-    print(f"  {'smallest good':15} {name(found.best_params_):>14}")
-    print("  neighbors kept, best sigma_final of each size:")
+    chosen = {
+        criterion: size_and_sigma(results["params"][results[f"mean_test_{criterion}"].argmax()])
+        for criterion in SCORERS
+    }
+    chosen["smallest good"] = size_and_sigma(found.best_params_)
+    kept = {}
     for side in SIDES:
         mine = [i for i, p in enumerate(results["params"]) if p["topographicmap__height"] == side]
         best = max(mine, key=lambda i: results["mean_test_neighbors"][i])
-        score, sigma = results["mean_test_neighbors"][best], results["params"][best]["topographicmap__sigma_final"]
-        print(f"    {side:2} x {side:2}  {score:.3f}  ({sigma})")
+        kept[f"{side} x {side}"] = [
+            float(results["mean_test_neighbors"][best]),
+            size_and_sigma(results["params"][best])[1],
+        ]
+    return chosen, kept
+
+
+def tables() -> dict[str, Table]:
+    data = {"wine": load_wine(), "breast cancer": load_breast_cancer(), "digits": load_digits()}
+    chosen, kept = zip(*[of_data(bunch.data) for bunch in data.values()], strict=True)
+    # sides and sigmas are steps of the grid: a near tie may fall to the next one
+    choices = [Column(f"{name}: {what}", *how) for name in data
+               for what, how in (("side", ("d", 8)), ("sigma_final", (".1f", 0.9)))]  # fmt: skip
+    scores = [Column(f"{name}: {what}", *how) for name in data
+              for what, how in (("kept", (".3f", 0.005)), ("sigma_final", (".1f", 0.9)))]  # fmt: skip
+    return {
+        "chosen": Table("chosen by", tuple(choices), joined(chosen)),
+        "kept": Table("units", tuple(scores), joined(kept)),
+    }
+
+
+def joined(parts):
+    """Rows of several tables side by side."""
+    return {name: [value for part in parts for value in part[name]] for name in parts[0]}
+
+
+if __name__ == "__main__":
+    publish(__file__, tables())

@@ -30,6 +30,7 @@ MOST_PASSES = 100
 FEWEST_ROWS = 100_000
 ROWS_PER_UNIT = 300
 BATCH_ROWS = 64
+BETAS = (0.9, 0.99)
 
 
 def default_passes(n_rows: int, n_units: int) -> float:
@@ -41,7 +42,8 @@ def default_passes(n_rows: int, n_units: int) -> float:
 class GradientSolver(Solver):
     """Minibatch training of the layer's loss with Adam.
 
-    Rows are drawn in proportion to their weights. The step size rests at `learning_rate` while sigma falls, then goes
+    Rows are drawn in proportion to their weights. Adam forgets the gradients of a wide sigma, and those of outliers,
+    within a hundred steps. The step size rests at `learning_rate` while sigma falls, then goes
     to 0 in a straight line, so that the noise of the batches fades.
     """
 
@@ -76,7 +78,7 @@ class GradientSolver(Solver):
         rows = source.draw(max(1, round(share * source.n_rows)), self.settings.generator)
         with torch.inference_mode(False), torch.enable_grad():
             layer = self._layer(state.codebook)
-            optimizer = torch.optim.Adam(layer.parameters(), lr=self._step_size, eps=1e-8 * self._unit)
+            optimizer = torch.optim.Adam(layer.parameters(), lr=self._step_size, betas=BETAS, eps=1e-8 * self._unit)
             if state.optimizer is not None:
                 optimizer.load_state_dict(state.optimizer)
             loss, sigma = self._minimise(layer, optimizer, rows, (epoch, epoch + share))
