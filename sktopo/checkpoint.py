@@ -46,7 +46,7 @@ class Checkpoint:
         self.every = every
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Hook of scikit-learn's protocol; the run itself keeps its state.
+        """Hook of scikit-learn's protocol that does nothing: the run itself keeps its state.
 
         Parameters
         ----------
@@ -56,27 +56,7 @@ class Checkpoint:
             The task.
         """
 
-    def teardown(self, estimator: Any, context: Any) -> None:
-        """Hook of scikit-learn's protocol.
-
-        Parameters
-        ----------
-        estimator : TopographicMap
-            The estimator that was fitted.
-        context : sklearn.callback.CallbackContext
-            The task.
-        """
-
-    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Hook of scikit-learn's protocol.
-
-        Parameters
-        ----------
-        estimator : TopographicMap
-            The estimator that is fitted.
-        context : sklearn.callback.CallbackContext
-            The task.
-        """
+    teardown = on_fit_task_begin = setup
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:  # noqa: ARG002
         """Hook of scikit-learn's protocol.
