@@ -53,7 +53,7 @@ class Checkpoint:
         self.latest: Any = None
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Hook of scikit-learn's protocol; the run itself keeps its state.
+        """Hook of scikit-learn's protocol that does nothing: the run itself keeps its state.
 
         Parameters
         ----------
@@ -63,27 +63,7 @@ class Checkpoint:
             The task.
         """
 
-    def teardown(self, estimator: Any, context: Any) -> None:
-        """Hook of scikit-learn's protocol.
-
-        Parameters
-        ----------
-        estimator : TopographicMap
-            The estimator that was fitted.
-        context : sklearn.callback.CallbackContext
-            The task.
-        """
-
-    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Hook of scikit-learn's protocol.
-
-        Parameters
-        ----------
-        estimator : TopographicMap
-            The estimator that is fitted.
-        context : sklearn.callback.CallbackContext
-            The task.
-        """
+    teardown = on_fit_task_begin = setup
 
     def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any) -> bool:  # noqa: ARG002
         """Hook of scikit-learn's protocol.

@@ -1,67 +1,19 @@
 """The same numbers in any container give the same map: one list of containers, and laws for all of them."""
 
-import dask.array as da
-import dask.dataframe as dd
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 import scipy.sparse
-import torch
+from containers import DENSE, LAZY, LAZY_FRAMES, SPARSE
 from sklearn.base import clone
 
 from sktopo import TopographicMap
 from sktopo.metrics import quantization_error, topographic_error
 
-
-def read_only(X):
-    X = X.copy()
-    X.flags.writeable = False
-    return X
+CONTAINERS = DENSE | SPARSE
+EVERY = CONTAINERS | LAZY | LAZY_FRAMES
 
 
-def memmap(X, directory):
-    np.save(directory / "X.npy", X)
-    return np.load(directory / "X.npy", mmap_mode="r")
-
-
-def shuffled_csr(X):
-    """Entries of a row in no order, some of them split in two."""
-    row, column = np.nonzero(X)
-    twice = scipy.sparse.coo_array(
-        (np.r_[X[row, column] / 4, X[row, column] * 0.75], (np.r_[row, row], np.r_[column, column])), shape=X.shape
-    )
-    order = np.random.default_rng(0).permutation(twice.nnz)
-    twice = scipy.sparse.coo_array((twice.data[order], (twice.row[order], twice.col[order])), shape=X.shape)
-    indptr = np.r_[0, np.cumsum(np.bincount(twice.row, minlength=len(X)))]
-    by_row = np.argsort(twice.row, kind="stable")
-    return scipy.sparse.csr_array((twice.data[by_row], twice.col[by_row], indptr), shape=X.shape)
-
-
-CONTAINERS = {
-    "list": lambda X, _: X.tolist(),
-    "fortran": lambda X, _: np.asfortranarray(X),
-    "strided": lambda X, _: np.repeat(X, 2, axis=0)[::2],
-    "read-only": lambda X, _: read_only(X),
-    "memmap": memmap,
-    "pandas": lambda X, _: pd.DataFrame(X),
-    "polars": lambda X, _: pl.DataFrame(X),
-    "tensor": lambda X, _: torch.from_numpy(X),
-    "csr array": lambda X, _: scipy.sparse.csr_array(X),
-    "csr matrix": lambda X, _: scipy.sparse.csr_matrix(X),
-    "csc": lambda X, _: scipy.sparse.csc_array(X),
-    "coo": lambda X, _: scipy.sparse.coo_array(X),
-    "unsorted csr": lambda X, _: shuffled_csr(X),
-}
-# what has no labels_ and takes no partial_fit
-LAZY = {
-    "dask": lambda X, _: da.from_array(X, chunks=(250, 17)),
-    "dask of csr": lambda X, _: da.from_array(X, chunks=(250, -1)).map_blocks(scipy.sparse.csr_array),
-    "dask frame": lambda X, _: dd.from_pandas(pd.DataFrame(X), npartitions=4),
-}
-
-
-@pytest.fixture(params=(CONTAINERS | LAZY).values(), ids=(CONTAINERS | LAZY).keys())
+@pytest.fixture(params=EVERY.values(), ids=EVERY.keys())
 def contained(request, tmp_path):
     return lambda X: request.param(X, tmp_path)
 

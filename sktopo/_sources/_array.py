@@ -40,7 +40,7 @@ class ArraySource(Source):
         prepare: Callable[[Tensor], Tensor] | None = None,
         rows: int | None = None,
     ) -> None:
-        super().__init__(X.shape[0], X.shape[1], torch.float32 if X.dtype == np.float32 else torch.float64, device)
+        super().__init__(X.shape[0], X.shape[1], torch.float32 if X.dtype.itemsize == 4 else torch.float64, device)
         self._X = X
         self._weight = sample_weight
         self._prepare = prepare
