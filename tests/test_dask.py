@@ -174,7 +174,12 @@ def test_what_is_wrong_is_named(X, som):
 
 @pytest.fixture(scope="module")
 def cluster():
-    settings = {"distributed.scheduler.allowed-failures": 20, "distributed.comm.timeouts.connect": "60s"}
+    settings = {
+        "distributed.scheduler.allowed-failures": 20,
+        "distributed.comm.timeouts.connect": "60s",
+        # a worker that takes longer to come back, on a busy machine, would be given up
+        "distributed.deploy.lost-worker-timeout": "10 minutes",
+    }
     with (
         dask.config.set(settings),
         LocalCluster(
