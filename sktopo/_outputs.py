@@ -51,7 +51,7 @@ class Coordinates(Output):
         if fitted.temperature > 0:
             return expected_places(fitted, dtype)
         search, coordinates = fitted.search(dtype), fitted.lattice.coordinates().to(dtype)
-        return lambda x: coordinates[search.bmu(x).cpu()]
+        return lambda x: coordinates.index_select(0, search.bmu(x).cpu())
 
     def inverse(self, fitted: FittedMap, values: Tensor) -> Tensor:
         """Bilinear on rectangles, barycentric on hexagons."""

@@ -59,11 +59,20 @@ def test_the_command_writes_tables_and_pictures(results):
     assert all(f"\n| {name} | " in tables for name in ALWAYS_BUILT)
     for name in ("fronts", "time_against_rows", "time_against_units"):
         assert (results / f"{name}.png").stat().st_size > 5_000
+        assert f"({name}.png)" in tables
 
 
 def test_tables_come_from_the_json_alone(benchmarks, results, tmp_path):
     benchmarks.report.write(json.loads((results / "results.json").read_text()), tmp_path)
     assert (tmp_path / "tables.md").read_text() == (results / "tables.md").read_text()
+
+
+def test_the_pages_show_the_committed_results(benchmarks, tmp_path):
+    report = benchmarks.report
+    results = json.loads((report.RESULTS / report.JSON).read_text())
+    assert f"<!-- benchmark summary -->\n\n{report.summary(results)}\n\n<!--" in report.README.read_text()
+    report.write(results, tmp_path)
+    assert (report.RESULTS / report.TABLES).read_text() == (tmp_path / report.TABLES).read_text()
 
 
 def test_every_contender_is_measured_or_says_why_not(benchmarks, digits_part):

@@ -1,6 +1,7 @@
 """Tables and pictures, made from results.json alone: ``python docs/benchmarks/report.py [folder]`` makes them again."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 JSON, TABLES = "results.json", "tables.md"
+RESULTS, README = Path(__file__).with_name("results"), Path(__file__).parents[2] / "README.md"
+SUMMARY = re.compile(r"(<!-- benchmark summary -->\n).*(<!-- end of summary -->)", re.DOTALL)
 # Okabe and Ito's colors, told apart by the color-blind, and a marker each
 STYLES = {
     "sktopo": ("#0072B2", "o"),
@@ -38,6 +41,8 @@ def write(results: dict[str, Any], directory: Path) -> None:
             pictures[name.replace("-", "_")] = draw_scaling(parts[name]["points"], variable)
     for name, figure in pictures.items():
         figure.savefig(directory / f"{name}.png", dpi=120)
+    if directory == RESULTS:
+        fill(README, results)
 
 
 def page(results: dict[str, Any]) -> Iterator[str]:
@@ -49,6 +54,9 @@ def page(results: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "README.md, one folder up, says what the columns mean."
     yield from section("Claims", claims(workloads))
+    if workloads:
+        yield ""
+        yield "![Topographic error against quantization error, a panel for each workload](fronts.png)"
     for name, part in workloads.items():
         size = f"{part['rows']} x {part['features']} on {part['height']} x {part['width']}"
         yield from section(f"{name}: {part['title']}, {size}", defaults(part))
@@ -59,7 +67,34 @@ def page(results: dict[str, Any]) -> Iterator[str]:
         if "points" in part:
             yield from section(name.replace("-", " ").capitalize(), scaling(part["points"]))
             yield ""
+            yield f"![{name.replace('-', ' ').capitalize()}]({name.replace('-', '_')}.png)"
+            yield ""
             yield f"Measured {part['date']} at {part['commit']}."
+
+
+def summary(results: dict[str, Any]) -> str:
+    """Make the README's table: a fit at the defaults of three libraries, in seconds, with its errors."""
+    names = ("sktopo", "fastersom", "MiniSom")
+    lines = [f"| rows x features on units | {' | '.join(names)} |", "| --- " * (len(names) + 1) + "|"]
+    for part in results["parts"].values():
+        if "runs" in part:
+            size = f"{part['title']}, {part['rows']:,} x {part['features']} on {part['height']} x {part['width']}"
+            lines.append(f"| {size} | {' | '.join(at_default(part, name) for name in names)} |")
+    return "\n".join(lines)
+
+
+def at_default(part: Part, name: str) -> str:
+    """Seconds and errors of a contender at its defaults, or why there are none."""
+    run = default_runs(part).get(name)
+    if run is None:
+        return part["entrants"][name]["status"]
+    return f"{number(median(run['seconds']), '.2g')} s: {' / '.join(errors(run)[:2])}"
+
+
+def fill(page: Path, results: dict[str, Any]) -> None:
+    """Put the table where a page has a place for it."""
+    parts = SUMMARY.split(page.read_text())
+    page.write_text(f"{parts[0]}{parts[1]}\n{summary(results)}\n\n{parts[2]}{parts[3]}")
 
 
 def machine_line(machine: dict[str, Any]) -> str:
@@ -246,5 +281,5 @@ def draw_front(axes: Axes, runs: list[dict[str, Any]], color: str, marker: str) 
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("results")
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
     write(json.loads((folder / JSON).read_text()), folder)

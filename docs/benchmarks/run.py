@@ -19,8 +19,6 @@ from check import moved
 from environment import describe_machine, install, make_folder, stamp
 from measure import AGAINST_ROWS, AGAINST_UNITS, FULL, QUICK, Plan, measure
 
-RESULTS = Path(__file__).with_name("results")
-
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
@@ -83,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (options.quick or options.here):
         python = install(make_folder() / "venv")
         os.execv(python, [str(python), __file__, "--here", *(sys.argv[1:] if arguments is None else arguments)])
-    directory = options.output or (make_folder() / "quick" if options.quick else RESULTS)
+    directory = options.output or (make_folder() / "quick" if options.quick else report.RESULTS)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # the rows on disk
         if options.check:
