@@ -398,16 +398,16 @@ class TopographicLayer(nn.Module):
     def _energy(self, z: Tensor, sigma: float, temperature: float, mask: Tensor | None) -> Tensor:
         """What each sample adds to the loss, (n,)."""
         averaging = self._averaging(sigma)
-        if temperature == 0 and mask is None and self.p_norm == 2:
-            return self._euclidean_energy(z, averaging)
+        if mask is None and self.p_norm == 2:
+            return self._euclidean_energy(z, averaging, temperature)
         distance = self._sqdist(z, mask)
         if temperature > 0:
             return soft_minimum(self._rule.errors(distance, averaging), temperature)
         winner = self._rule.errors(distance.detach(), averaging).argmin(dim=1, keepdim=True)
         return self._rule.energies(distance, averaging).gather(1, winner)[:, 0]
 
-    def _euclidean_energy(self, z: Tensor, averaging: Averaging) -> Tensor:
-        """The same for a hard winner and p = 2, with no more than one number for a sample and a unit.
+    def _euclidean_energy(self, z: Tensor, averaging: Averaging, temperature: float) -> Tensor:
+        """The same for p = 2, by one product with smoothed prototypes; a hard winner needs only its own error.
 
         A local error is a squared distance to the smoothed prototype ``v = G w`` plus a constant of the unit:
         ``sum_k g_jk |z - w_k|^2 = |z - v_j|^2 + (G |w|^2)_j - |v_j|^2``.
@@ -418,11 +418,13 @@ class TopographicLayer(nn.Module):
         sqnorm = prototypes.square().sum(dim=1, keepdim=True)
         averages = averaging.average(torch.cat([prototypes, sqnorm], dim=1))
         smoothed, mean_sqnorm = averages[:, :-1], averages[:, -1:]
+        if temperature > 0:
+            errors = _scores(samples, smoothed, mean_sqnorm)  # less each sample's own |z|^2
+            return soft_minimum(errors, temperature) + samples.square().sum(dim=1)
         constant = mean_sqnorm[:, 0] - smoothed.square().sum(dim=1)
         with torch.no_grad():
             compared = self._rule.compared((prototypes, sqnorm), (smoothed, mean_sqnorm))
-            right = torch.cat([-2 * compared[0], compared[1]], dim=1).T
-            winner = scores(nn.functional.pad(samples, (0, 1), value=1.0), right).argmin(dim=1)
+            winner = _scores(samples, *compared).argmin(dim=1)
         error = (samples - smoothed[winner]).square().sum(dim=1) + constant[winner]
         energy: Tensor = error * self._rule.reach(averaging)[winner]
         return energy
@@ -454,6 +456,12 @@ class TopographicLayer(nn.Module):
     def _lattice_sqdist(self, bmu: Tensor) -> Tensor:
         units = self.coordinates_of_units
         return self.lattice.sqdist(units[bmu][:, None], units, self.lattice_p_norm)
+
+
+def _scores(samples: Tensor, prototypes: Tensor, sqnorm: Tensor) -> Tensor:
+    """``q - 2 z.v`` of every sample and prototype, with `q` for each prototype: (n, n_units)."""
+    right = torch.cat([-2 * prototypes, sqnorm], dim=1).T
+    return scores(nn.functional.pad(samples, (0, 1), value=1.0), right)
 
 
 def _full_precision(z: Tensor) -> AbstractContextManager[object]:
