@@ -75,6 +75,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def promises(session: nox.Session) -> None:
+    """Kills, stress, fuzzing and soaking in full; rewrites the figures that the documentation shows."""
+    session.run(sys.executable, "tests/promises.py", *session.posargs)
+
+
+@nox.session
 def check(session: nox.Session) -> None:
     """Everything; pytest's closing line comes last."""
     lint(session)

@@ -24,7 +24,14 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "gallery", "auto_examples/**/*.ipynb", "auto_examples/*.py.md5", "examples/results"]
+exclude_patterns = [
+    "_build",
+    "gallery",
+    "auto_examples/**/*.ipynb",
+    "auto_examples/*.py.md5",
+    "examples/results",
+    "explanation/results",
+]
 templates_path = ["_templates"]
 suppress_warnings = ["config.cache"]
 # the benchmarks' page links to results that are there once they have been run

@@ -60,8 +60,6 @@ class Winner(ABC):
 
     # whether the rule has an energy, and so a soft form
     softens: ClassVar[bool]
-    # whether it takes samples in which values are missing
-    takes_gaps: ClassVar[bool]
 
     def check_temperature(self, temperature: float) -> None:
         """Raise ValueError for a temperature that this winner cannot have."""
@@ -106,7 +104,6 @@ class NearestWinner(Winner):
     """The nearest prototype: least distance, and an energy of ``sum_k h_jk |x - w_k|^2``."""
 
     softens = False
-    takes_gaps = True
 
     def scores(self, average: Product) -> ScoresMaker:  # noqa: ARG002
         """Distances."""
@@ -141,7 +138,6 @@ class LocalWinner(Winner):
     """The unit with the least local error ``sum_k g_jk |x - w_k|^2``, which is the energy too."""
 
     softens = True
-    takes_gaps = False
 
     def scores(self, average: Product) -> ScoresMaker:
         """Local errors."""

@@ -144,7 +144,7 @@ def update_codebook(
     )
     previous = check_initial_codebook(codebook, units.n_units, statistics.sums.shape[1])
     smooth = make_smoother(units, kernel).at(float(sigma))
-    return updated(statistics, smooth, torch.from_numpy(previous)).numpy()
+    return updated(statistics.smoothed(smooth), torch.from_numpy(previous)).numpy()
 
 
 def _plain_frame(prototypes: Tensor) -> Frame:

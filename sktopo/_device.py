@@ -4,7 +4,7 @@ import torch
 
 # A block of scores this large is near a core's caches between the product and the argmin, and worth the calls it takes.
 SCORE_BLOCK_BYTES = 2**20
-CHUNK_BYTES = 8 * 2**20
+CHUNK_BYTES = 4 * 2**20
 # Below 64 rows, and for numbers of rows that are no multiple of it, a matrix product may sum in another order.
 ROW_MULTIPLE = 64
 LARGEST_CHUNK = 25_600
@@ -99,7 +99,7 @@ def chunk_rows(n_features: int, n_rows: int | None = None) -> int:
     Returns
     -------
     int
-        A multiple of 64: at most 25 600 rows and about 8 MB of float64. Many rows are cut into a multiple of 8 chunks.
+        A multiple of 64: at most 25 600 rows and about 4 MB of float64. Many rows are cut into a multiple of 8 chunks.
     """
     largest = min(LARGEST_CHUNK, rounded_rows(CHUNK_BYTES // (8 * n_features)))
     if n_rows is None or n_rows <= largest:
@@ -124,3 +124,24 @@ def block_rows(n_units: int, itemsize: int) -> int:
         A multiple of 64.
     """
     return min(LARGEST_CHUNK, rounded_rows(SCORE_BLOCK_BYTES // (n_units * itemsize)))
+
+
+def blocks(n: int, columns: int, itemsize: int) -> list[slice]:
+    """Consecutive rows in cache-sized blocks.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    columns : int
+        Number of values a row.
+    itemsize : int
+        Bytes a value.
+
+    Returns
+    -------
+    list of slice
+        Of at most `block_rows` rows each, all `n` rows together.
+    """
+    size = block_rows(columns, itemsize)
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]

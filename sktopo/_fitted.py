@@ -140,7 +140,8 @@ class PartitionOpener:
     def __call__(self, block: Any, weight: Any) -> Source:
         """The source of a partition and its weights."""
         X, weight = check_partition(block, weight, np.float32 if self.dtype == torch.float32 else np.float64)
-        return ArraySource(X, weight, torch.device("cpu"), self.prepare, self.rows)
+        kind = SparseSource if scipy.sparse.issparse(X) else ArraySource
+        return kind(X, weight, torch.device("cpu"), self.prepare, self.rows)
 
 
 def _device(estimator: Any, values: Tensor) -> torch.device:

@@ -38,6 +38,7 @@ class DataRange:
         counted = x if everyone else x.index_select(0, torch.nonzero(counts)[:, 0])
         missing = False
         if x.is_sparse:
+            missing = bool(torch.isnan(x.values()).any())
             low, high = extremes(counted if everyone else counted.coalesce())
         else:
             least = x.amin(dim=0)

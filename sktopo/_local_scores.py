@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sktopo._device import wide_dtype
+from sktopo._masked_search import MaskedSearch
 from sktopo._search import FEWEST_UNITS, Scores
 from sktopo._sparse_search import SparseSearch
 from sktopo.distances import LARGEST_DIRECT_POWER, minkowski, scores
@@ -43,14 +44,18 @@ class LocalEuclideanScores(Scores):
         scores(samples, self._right, out=block)
 
     def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
-        """Squared distances to the smoothed prototypes, plus what the smoothing adds."""
+        """Squared distances to the smoothed prototypes, plus the spread of the prototypes around each unit."""
         wide = codebook.to(wide_dtype(codebook.device))
         scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(wide.abs().max()))[1]))
         centre = wide.mean(dim=0)
         spread = (wide - centre) * scale  # a spread may be far smaller than an offset
         smoothed = self._average(torch.cat([spread, spread.square().sum(dim=1, keepdim=True)], dim=1))
         added = smoothed[:, -1] - smoothed[:, :-1].square().sum(dim=1)
-        return SparseSearch(smoothed[:, :-1] / scale + centre, p_norm, added.clamp(min=0) / scale / scale)
+        return SparseSearch(smoothed[:, :-1] / scale + centre, p_norm, added.clamp(min=0).sqrt() / scale)
+
+    def for_gaps(self, codebook: Tensor, p_norm: float, normalize: bool) -> MaskedSearch:
+        """Local errors over the observed features."""
+        return MaskedSearch(codebook, p_norm, normalize, self._average)
 
     def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
         """Roots of the local errors."""
@@ -86,6 +91,10 @@ class LocalMinkowskiScores(Scores):
         """Distances to all prototypes, squared and averaged."""
         distance = minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
         block[:, : len(self.codebook)] = self._average(distance.square_().T).T
+
+    def for_gaps(self, codebook: Tensor, p_norm: float, normalize: bool) -> MaskedSearch:
+        """Local errors over the observed features."""
+        return MaskedSearch(codebook, p_norm, normalize, self._average)
 
     def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
         """Roots of the local errors."""

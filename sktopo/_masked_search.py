@@ -2,17 +2,19 @@
 
 A distance runs over the observed features only. For p = 2, with x and w centred and m the mask,
 ``sum_f m_f (x_f - w_f)^2 - |m x|^2 = m.(w^2) - 2 (m x).w``: one product of twice the width. Winners compare these
-sums as they are; reported distances are scaled up to all features, by ``(n_features / observed)^(1/p)``.
+sums as they are; reported distances are scaled up to all features, by ``(n_features / observed)^(1/p)``. A local error
+``sum_k g_jk d_ik`` is the same product with ``G W^2`` and ``G W``; where there is none, squared distances are averaged
+over the lattice.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, rounded_rows, wide_dtype
-from sktopo.distances import first_minimum, masked_minkowski, norm, normalized, scores
+from sktopo.distances import first_minimum, masked_minkowski, normalized, paired_distance, scores
 
 # A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
 FEWEST_UNITS = 16
@@ -31,35 +33,47 @@ class MaskedSearch:
         Order of the distance.
     normalize : bool
         Whether the rows were scaled to unit norm over their observed features; prototypes then are too.
-    extra : Tensor of shape (n_units, n_features), optional
-        What each observed feature adds to the squared distance from a unit (p = 2 only).
+    average : callable, optional
+        ``G @ values``, for units that win by the least local error; without it the nearest unit wins.
     """
 
-    def __init__(self, codebook: Tensor, p_norm: float, normalize: bool, extra: Tensor | None = None) -> None:
+    def __init__(
+        self, codebook: Tensor, p_norm: float, normalize: bool, average: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
         self.codebook = codebook.to(wide_dtype(codebook.device))
         self.p_norm = p_norm
         self.normalize = normalize
-        self._scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(self.codebook.abs().max()))[1]))
+        self._average = average
+        # unit vectors are compared as they are, everything else in numbers of moderate size
+        exponent = 0 if normalize else max(-1000, min(1000, math.frexp(float(self.codebook.abs().max()))[1]))
+        self._scale = 2.0**-exponent
         scaled = self.codebook * self._scale
         self._centre = torch.zeros_like(scaled[0]) if normalize else scaled.median(dim=0).values
-        spread = scaled - self._centre
-        squares = spread.square() if extra is None else spread.square() + extra.to(scaled) * self._scale * self._scale
+        self._spread = scaled - self._centre
+        products, squares = -2 * self._spread, self._spread.square()
+        if average is not None and p_norm == 2 and not normalize:
+            products, squares = average(products), average(squares)  # scores are linear in both
+            self._average_scores = None
+        else:
+            self._average_scores = average
         padding = (0, max(0, FEWEST_UNITS - len(codebook)))
-        self._products = torch.nn.functional.pad(-2 * spread.T, padding).contiguous()
+        self._products = torch.nn.functional.pad(products.T, padding).contiguous()
         self._squares = torch.nn.functional.pad(squares.T, padding).contiguous()
         self._rows = block_rows(len(codebook), scaled.element_size())
 
     def bmu(self, x: Tensor) -> Tensor:
         """Best matching units of a chunk: int64 (n,), ties to the lowest unit."""
         found = torch.empty(len(x), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(x):
+        for rows, observed, seen in self._blocks(x):
+            block = self._scores(observed, seen)[: rows.stop - rows.start]
             first_minimum(block, found[rows])
         return found
 
     def two_best(self, x: Tensor) -> Tensor:
         """Best and second-best units of a chunk: int64 (n, 2)."""
         found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(x):
+        for rows, observed, seen in self._blocks(x):
+            block = self._scores(observed, seen)[: rows.stop - rows.start]
             first = first_minimum(block, found[0, rows])
             block.scatter_(1, first[:, None], math.inf)
             first_minimum(block, found[1, rows])
@@ -71,17 +85,22 @@ class MaskedSearch:
         prototypes = torch.where(seen, self.codebook[unit], 0.0)
         if self.normalize:
             prototypes = normalized(prototypes, self.p_norm)
-        # halves, so that the difference of two huge values of opposite sign stays finite
-        difference = torch.where(seen, x.to(prototypes), 0.0) / 2 - prototypes / 2
-        return 2 * norm(difference, self.p_norm) * self._enlargement(seen)
+        observed = torch.where(seen, x.to(prototypes), 0.0)
+        return paired_distance(observed, prototypes, self.p_norm, prototypes.dtype) * self._enlargement(seen)
 
     def distances(self, x: Tensor) -> Tensor:
-        """Distance of each sample to every unit over the observed features, scaled up to all of them: (n, n_units)."""
+        """Distance of each sample to every unit over the observed features, scaled up to all of them: (n, n_units).
+
+        For units that win by the local error: its root, which is not scaled up.
+        """
         result = self.codebook.new_empty(len(x), len(self.codebook))
-        for rows in torch.split(torch.arange(len(x)), self._rows):
-            for unit in range(len(self.codebook)):
-                part = x[rows]
-                result[rows, unit] = self.distance(part, torch.full((len(part),), unit, device=x.device))
+        for rows, observed, seen in self._blocks(x):
+            part = x[rows]
+            if self._average is not None:
+                result[rows] = self._roots_of_errors(observed, seen)[: len(part)]
+            else:
+                for unit in range(len(self.codebook)):
+                    result[rows, unit] = self.distance(part, torch.full((len(part),), unit, device=x.device))
         return result
 
     def _enlargement(self, seen: Tensor) -> Tensor:
@@ -89,27 +108,44 @@ class MaskedSearch:
         share: Tensor = seen.shape[1] / seen.sum(dim=1).to(self.codebook)
         return share ** (0.0 if math.isinf(self.p_norm) else 1 / self.p_norm)
 
-    def _blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Consecutive rows and what decides their winners."""
+    def _blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Consecutive rows, centred and scaled, with zeros for what is missing, and what is there.
+
+        Blocks are filled up to heights for which products are reproducible row by row.
+        """
         for start in range(0, len(x), self._rows):
             part = x[start : start + self._rows]
             seen = ~torch.isnan(part)
-            yield slice(start, start + len(part)), self._scores(part.to(self.codebook), seen)
+            observed = torch.where(seen, part.to(self.codebook) * self._scale - self._centre, 0.0)
+            padding = (0, 0, 0, rounded_rows(len(part)) - len(part))
+            observed = torch.nn.functional.pad(observed.clamp_(-LARGEST_VALUE, LARGEST_VALUE), padding)
+            yield slice(start, start + len(part)), observed, torch.nn.functional.pad(seen, padding)
 
-    def _scores(self, x: Tensor, seen: Tensor) -> Tensor:
+    def _scores(self, observed: Tensor, seen: Tensor) -> Tensor:
+        """What decides the winners of a block: (n, n_units)."""
+        average = self._average_scores
+        if self.p_norm == 2:
+            squares = self._euclidean_scores(observed, seen)
+        else:
+            distances = masked_minkowski(observed, seen, self._spread, self.p_norm, normalize=self.normalize)
+            squares = distances if average is None else distances.square()
+        return squares if average is None else average(squares.T).T
+
+    def _euclidean_scores(self, observed: Tensor, seen: Tensor) -> Tensor:
+        """Squared distances less the samples' own squared norms, by two products."""
         n_units = len(self.codebook)
-        if self.p_norm != 2:
-            return masked_minkowski(x, seen, self.codebook, self.p_norm, normalize=self.normalize)
-        # blocks of such heights are reproducible row by row
-        padding = (0, 0, 0, rounded_rows(len(x)) - len(x))
-        observed = torch.where(seen, x * self._scale - self._centre, 0.0).clamp(-LARGEST_VALUE, LARGEST_VALUE)
-        products = scores(torch.nn.functional.pad(observed, padding), self._products)[: len(x), :n_units]
-        squares = scores(torch.nn.functional.pad(seen.to(x), padding), self._squares)[: len(x), :n_units]
+        products = scores(observed, self._products)[:, :n_units]
+        squares = scores(seen.to(observed), self._squares)[:, :n_units]
         if not self.normalize:
             return products + squares
         present = squares > 0  # the prototype's norm over the observed features
         length = torch.where(present, squares, 1.0).sqrt()
         return products / length + present.to(products)
+
+    def _roots_of_errors(self, observed: Tensor, seen: Tensor) -> Tensor:
+        """Roots of the local errors of a block: (n, n_units)."""
+        own = observed.square().sum(dim=1, keepdim=True) if self.p_norm == 2 else 0.0
+        return (self._scores(observed, seen) + own).clamp_(min=0).sqrt_() / self._scale
 
 
 def unit_observed(x: Tensor, p_norm: float) -> Tensor:

@@ -20,7 +20,7 @@ def expected_places(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor],
     lattice = fitted.lattice
     coordinates = lattice.coordinates().to(fitted.codebook.device, wide_dtype(fitted.codebook.device))
     places = _mean(fitted, lambda weights: expected_coordinates(weights, lattice, coordinates))
-    period = torch.tensor([side or torch.inf for side in lattice.periods], dtype=dtype)
+    period = torch.tensor([side or torch.inf for side in lattice.periods], dtype=dtype, device="cpu")
 
     def below_the_period(x: Tensor) -> Tensor:
         place = places(x).to(dtype).cpu()

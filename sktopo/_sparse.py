@@ -1,5 +1,6 @@
 """Rows of which only a few values are stored: coalesced COO tensors, and what is asked of them.
 
+What is not stored is zero; NaN that is stored is missing.
 A product takes time and memory in proportion to the stored values; only `dense_blocks` makes rows dense, few at a time.
 """
 
@@ -34,9 +35,20 @@ def adjoint_product(x: Tensor, left: Tensor) -> Tensor:
 
 
 def weighted_sum(x: Tensor, weight: Tensor) -> Tensor:
-    """``sum_i a_i x_i``: (n_features,)."""
+    """``sum_i a_i x_i`` over what is not missing: (n_features,)."""
     row, column = x.indices()
-    return weight.new_zeros(x.shape[1]).index_add_(0, column, x.values().to(weight) * weight[row])
+    return weight.new_zeros(x.shape[1]).index_add_(0, column, x.values().to(weight).nan_to_num(0.0) * weight[row])
+
+
+def missing_weight(x: Tensor, weight: Tensor) -> Tensor:
+    """Sum of the weights of the rows in which each feature is missing: (n_features,)."""
+    row, column = x.indices()[:, torch.isnan(x.values())]
+    return weight.new_zeros(x.shape[1]).index_add_(0, column, weight[row])
+
+
+def with_means(x: Tensor, mean: Tensor) -> Tensor:
+    """The same rows with the features' means for what is missing."""
+    return with_values(x, torch.where(torch.isnan(x.values()), mean[x.indices()[1]], x.values()))
 
 
 def row_sums(x: Tensor, values: Tensor) -> Tensor:
@@ -47,7 +59,7 @@ def row_sums(x: Tensor, values: Tensor) -> Tensor:
 def between(x: Tensor, start: int, stop: int) -> Tensor:
     """Rows `start` to `stop`."""
     stop = min(stop, x.shape[0])
-    first, last = torch.searchsorted(x.indices()[0].contiguous(), torch.tensor([start, stop]).to(x.device)).tolist()
+    first, last = torch.searchsorted(x.indices()[0].contiguous(), torch.tensor([start, stop], device=x.device)).tolist()
     row, column = x.indices()[:, first:last]
     return sparse_rows(row - start, column, x.values()[first:last], (stop - start, x.shape[1]))
 
@@ -60,20 +72,25 @@ def dense_blocks(x: Tensor, rows: int) -> Iterator[tuple[slice, Tensor]]:
 
 
 def extremes(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Least and greatest value of each feature, the zeros that are not stored among them: (n_features,) each."""
+    """Least and greatest value of each feature, the zeros that are not stored among them: (n_features,) each.
+
+    Infinite, and crossed, where every value is missing.
+    """
     column, values = x.indices()[1], x.values()
     stored = torch.bincount(column, minlength=x.shape[1])
+    known = ~torch.isnan(values)
+    column, values = column[known], values[known]
     low = torch.where(stored < x.shape[0], 0.0, math.inf).to(values)
     high = -low
     return low.scatter_reduce_(0, column, values, "amin"), high.scatter_reduce_(0, column, values, "amax")
 
 
 def unit_rows(x: Tensor, p_norm: float) -> Tensor:
-    """Rows scaled to unit p-norm; zero rows stay zero."""
+    """Rows scaled to unit p-norm over what is not missing; zero rows stay zero."""
     row, values = x.indices()[0], x.values()
-    peak = values.new_zeros(x.shape[0]).scatter_reduce_(0, row, values.abs(), "amax")
+    peak = values.new_zeros(x.shape[0]).scatter_reduce_(0, row, values.abs().nan_to_num(0.0), "amax")
     moderate = values / torch.where(peak > 0, peak, 1.0)[row]
     if math.isinf(p_norm):
         return with_values(x, moderate)
-    length = row_sums(x, moderate.abs() ** p_norm) ** (1 / p_norm)
+    length = row_sums(x, (moderate.abs() ** p_norm).nan_to_num(0.0)) ** (1 / p_norm)
     return with_values(x, moderate / torch.where(length > 0, length, 1.0)[row])

@@ -46,8 +46,8 @@ class SparseSearch:
         Prototypes.
     p_norm : float
         Order of the distance.
-    bias : Tensor of shape (n_units,), optional
-        What is added to the squared distance from each unit.
+    spread : Tensor of shape (n_units,), optional
+        Its square is added to the squared distance from each unit.
 
     Notes
     -----
@@ -55,19 +55,19 @@ class SparseSearch:
     and codebooks of wide data are too large to wait for the garbage collector.
     """
 
-    def __init__(self, codebook: Tensor, p_norm: float, bias: Tensor | None = None) -> None:
+    def __init__(self, codebook: Tensor, p_norm: float, spread: Tensor | None = None) -> None:
         wide = codebook.to(wide_dtype(codebook.device))
         self._wide = wide
         self._euclidean = p_norm == 2
         self._scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(wide.abs().max()))[1]))
         scaled = wide * self._scale
         self._centre = scaled.median(dim=0).values
-        spread = scaled - self._centre
-        self._right = (-2 * spread).T.contiguous()
-        self._sqspread = spread.square().sum(dim=1)
-        self._bias = self._sqspread + 2 * (spread @ self._centre)
-        if bias is not None:
-            self._bias = self._bias + bias.to(wide) * self._scale * self._scale
+        centred = scaled - self._centre
+        self._right = (-2 * centred).T.contiguous()
+        self._sqspread = centred.square().sum(dim=1)
+        self._bias = self._sqspread + 2 * (centred @ self._centre)
+        if spread is not None:
+            self._bias = self._bias + (spread.to(wide) * self._scale).square()
         self._sqcentre = float(self._centre.square().sum())
         self._rows = block_rows(len(codebook), wide.element_size())
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sktopo._device import LARGEST_CHUNK
+from sktopo._device import LARGEST_CHUNK, blocks
 from sktopo._frame import DataRange, Frame
 from sktopo._sparse import row_sums
 from sktopo._threads import scratch
@@ -70,33 +70,52 @@ class UnitStatistics:
         """Statistics, in a frame, of samples (n, n_features) that went to units (n,)."""
         if x.is_sparse:
             return cls._of_sparse(frame, x, weight, unit, n_units)
-        n, width = x.shape
-        values = scratch("values", n, width + 2, frame.scale)
-        samples = frame.samples(x, out=values[:, :width])
-        values[:, width] = 1
-        torch.linalg.vector_norm(samples, dim=1, out=values[:, width + 1]).square_()
-        if bool(torch.isnan(values[:, width + 1]).any()):
-            return cls._of_incomplete(samples, weight, unit, n_units)
-        if bool((weight != 1).any()):
-            values.mul_(weight[:, None])
-        table = values.new_zeros(n_units, width + 2).index_add_(0, unit, values)
+        width = x.shape[1]
+        weighted = bool((weight != 1).any())
+        table = frame.scale.new_zeros(n_units, width + 2)
+        for rows in blocks(len(x), width + 2, table.itemsize):
+            values = scratch("values", rows.stop - rows.start, width + 2, table)
+            samples = frame.samples(x[rows], out=values[:, :width])
+            values[:, width] = 1
+            torch.linalg.vector_norm(samples, dim=1, out=values[:, width + 1]).square_()
+            if weighted:
+                values.mul_(weight[rows, None])
+            table.index_add_(0, unit[rows], values)
+        if bool(torch.isnan(table[:, width + 1]).any()):
+            return cls._of_incomplete(frame, x, weight, unit, n_units)
         return cls(table[:, width], table[:, :width], table[:, width + 1])
+
+    @classmethod
+    def of_shares(cls, frame: Frame, x: Tensor, weight: Tensor, shares: Tensor) -> "UnitStatistics":
+        """Statistics, in a frame, of dense samples (n, n_features) of which unit j takes ``shares[:, j]``."""
+        samples = frame.samples(x)
+        missing = bool(torch.isnan(samples).any())
+        values = _filled(samples) if missing else _with_squares(samples)
+        table = shares.T @ (values * weight[:, None])
+        sums, *observed = torch.split(table[:, :-2], x.shape[1], dim=1)
+        return cls(table[:, -2], sums, table[:, -1], *observed)
 
     @classmethod
     def _of_sparse(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
         samples = frame.samples(x)
-        (row, column), values = samples.indices(), samples.values()
-        sums = values.new_zeros(n_units * x.shape[1])
-        sums.index_add_(0, unit[row] * x.shape[1] + column, values * weight[row])
+        (row, column), gaps = samples.indices(), torch.isnan(samples.values())
+        values, place = samples.values().masked_fill(gaps, 0), unit[row] * x.shape[1] + column
+        sums = values.new_zeros(n_units * x.shape[1]).index_add_(0, place, values * weight[row])
         of_rows = torch.stack([weight, weight * row_sums(x, values.square())], dim=1)
         counts, squares = values.new_zeros(n_units, 2).index_add_(0, unit, of_rows).T
-        return cls(counts, sums.view(n_units, -1), squares)
+        observed = None
+        if bool(gaps.any()):
+            lost = torch.zeros_like(sums).index_add_(0, place[gaps], weight[row[gaps]])
+            observed = counts[:, None] - lost.view(n_units, -1)
+        return cls(counts, sums.view(n_units, -1), squares, observed)
 
     @classmethod
-    def _of_incomplete(cls, samples: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
-        """Statistics of samples, in the frame, of which some values are missing."""
-        values = weight[:, None] * _filled(samples)
-        table = values.new_zeros(n_units, values.shape[1]).index_add_(0, unit, values)
+    def _of_incomplete(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
+        """Statistics of samples of which some values are missing."""
+        width = 2 * x.shape[1] + 2
+        table = frame.scale.new_zeros(n_units, width)
+        for rows in blocks(len(x), width, table.itemsize):
+            table.index_add_(0, unit[rows], weight[rows, None] * _filled(frame.samples(x[rows])))
         sums, observed = table[:, :-2].chunk(2, dim=1)
         return cls(table[:, -2], sums, table[:, -1], observed)
 
@@ -113,6 +132,13 @@ class UnitStatistics:
         """Statistics of the same samples with their weights times a factor."""
         observed = None if self.observed is None else self.observed * factor
         return UnitStatistics(self.counts * factor, self.sums * factor, self.squares * factor, observed)
+
+    def smoothed(self, smooth: Callable[[Tensor], Tensor]) -> "UnitStatistics":
+        """What every unit gathers from the units around it, by one product."""
+        width = self.sums.shape[1]
+        observed = [] if self.observed is None else [self.observed]
+        table = smooth(torch.cat([self.sums, *observed, self.counts[:, None], self.squares[:, None]], dim=1))
+        return UnitStatistics(table[:, -2], table[:, :width], table[:, -1], table[:, width:-2] if observed else None)
 
     def moved(self, units: Tensor, shares: Tensor, n_units: int) -> "UnitStatistics":
         """Statistics on another lattice, where unit j's samples are shared among `units[j]` by `shares[j]`."""
@@ -166,30 +192,45 @@ class Grid(Frame):
         """Integer sums of one chunk: int64 (2, n_units, columns). Totals of chunks add."""
         if x.is_sparse:
             return self._sparse_totals(x, weight, unit, n_units)
-        return self.added(self.limbs(x, weight), unit, n_units)
+        columns = x.shape[1] * (1 + self.extent.missing) + 2
+        sums = self._no_sums(n_units, columns)
+        for rows in blocks(len(x), columns, self.scale.itemsize):
+            _scatter(self.limbs(x[rows], weight[rows]), unit[rows], sums)
+        return sums.to(torch.int64)
 
     def added(self, limbs: Tensor, unit: Tensor, n_units: int) -> Tensor:
         """Integer sums of one chunk from its limbs: int64 (2, n_units, columns)."""
-        dtype = limbs.dtype if self._in_floats else torch.int64
-        sums = torch.zeros((2, n_units, limbs.shape[2]), dtype=dtype, device=limbs.device)
-        for limb, into in zip(limbs, sums, strict=True):
-            into.scatter_add_(0, unit[:, None].expand_as(limb), limb.to(dtype))  # exact: integers below 2^53
+        sums = self._no_sums(n_units, limbs.shape[2])
+        _scatter(limbs, unit, sums)
         return sums.to(torch.int64)
+
+    def _no_sums(self, n_units: int, columns: int) -> Tensor:
+        dtype = self.scale.dtype if self._in_floats else torch.int64
+        return torch.zeros((2, n_units, columns), dtype=dtype, device=self.scale.device)
 
     def _sparse_totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
         """The same, stored value by stored value: zero is zero on the grid of sparse rows."""
-        width = x.shape[1] + 2
+        n_features, missing = x.shape[1], self.extent.missing
+        width = n_features * (1 + missing) + 2
         (row, column), weight = x.indices(), weight / self._weight_unit
         on_grid = (x.values().to(self.scale.dtype) * 0.5).mul_(self._to_grid[column])
-        squares = row_sums(x, (on_grid * self._square_unit[column]).square_())
         first = unit * width
-        places = torch.cat([first[row] + column, first + x.shape[1], first + x.shape[1] + 1])
-        values = torch.cat([on_grid, torch.ones_like(squares), squares])
-        limbs = self._weighted_limbs(values, torch.cat([weight[row], weight, weight]))
-        sums = torch.zeros((2, n_units * width), dtype=torch.int64, device=values.device)
+        places, weights = first[row] + column, weight[row]
+        if missing:  # the weight of a gap is taken off that of its row, which is added for all features below
+            gaps = torch.isnan(on_grid)
+            places, on_grid = places + n_features * gaps, torch.where(gaps, -1.0, on_grid)
+        stored = on_grid * self._square_unit[column]
+        squares = row_sums(x, (stored.masked_fill_(gaps, 0) if missing else stored).square_())
+        places = torch.cat([places, first + width - 2, first + width - 1])
+        limbs = self._weighted_limbs(
+            torch.cat([on_grid, torch.ones_like(squares), squares]), torch.cat([weights, weight, weight])
+        )
+        sums = torch.zeros((2, n_units * width), dtype=torch.int64, device=on_grid.device)
         for limb, into in zip(limbs, sums, strict=True):  # few values, large tables: integers need no second table
             into.scatter_add_(0, places, limb.to(torch.int64))
-        return sums.view(2, n_units, width)
+        totals = sums.view(2, n_units, width)
+        totals[:, :, n_features:-2] += totals[:, :, -2:-1]
+        return totals
 
     def _weighted_limbs(self, values: Tensor, weight: Tensor) -> Tensor:
         """Integers that stand for values times weights."""
@@ -212,12 +253,23 @@ class Grid(Frame):
         return torch.add(-self._half_centre, x, alpha=0.5).mul_(self._to_grid)
 
 
+def _with_squares(samples: Tensor, *others: Tensor) -> Tensor:
+    """Samples, other columns, ones, and squared norms: (n, n_features + others + 2)."""
+    squares = samples.square().sum(dim=1, keepdim=True)
+    return torch.cat([samples, *others, torch.ones_like(squares), squares], dim=1)
+
+
 def _filled(samples: Tensor) -> Tensor:
     """Samples with zeros for missing values, which values are there, ones, and squared norms: (n, 2 n_features + 2)."""
     gaps = torch.isnan(samples)
     filled = samples.masked_fill(gaps, 0)
-    squares = filled.square().sum(dim=1, keepdim=True)
-    return torch.cat([filled, (~gaps).to(filled), torch.ones_like(squares), squares], dim=1)
+    return _with_squares(filled, (~gaps).to(filled))
+
+
+def _scatter(limbs: Tensor, unit: Tensor, sums: Tensor) -> None:
+    """Add limbs to the sums of their units; exact: the integers of a chunk sum up to less than 2^53."""
+    for limb, into in zip(limbs, sums, strict=True):
+        into.scatter_add_(0, unit[:, None].expand_as(limb), limb.to(sums.dtype))
 
 
 def _limbs(values: Tensor, bits: int) -> Tensor:
@@ -230,23 +282,18 @@ def _limbs(values: Tensor, bits: int) -> Tensor:
     return limbs
 
 
-def update_codebook(statistics: UnitStatistics, smooth: Callable[[Tensor], Tensor], previous: Tensor) -> Tensor:
+def update_codebook(gathered: UnitStatistics, previous: Tensor) -> Tensor:
     """Kohonen's batch update ``(H S) / (H n)``, the kernel regression of samples on lattice positions.
 
-    Everything is in one frame. Where values are missing, each feature has masses of its own. A unit whose
+    From smoothed statistics, in their frame. Where values are missing, each feature has masses of its own. A unit whose
     neighborhood holds no mass keeps its previous prototype (Mulier & Cherkassky, Neural Computation 7, 1995).
     """
-    width = statistics.sums.shape[1]
-    gathered = smooth(torch.cat([statistics.sums, statistics.mass], dim=1))
-    mass = gathered[:, width:]
-    updated = gathered[:, :width] / torch.where(mass > 0, mass, 1.0)
-    return torch.where(mass > NEGLIGIBLE_MASS * statistics.counts.mean(), updated, previous)
+    mass = gathered.mass
+    updated = gathered.sums / torch.where(mass > 0, mass, 1.0)
+    return torch.where(mass > NEGLIGIBLE_MASS * gathered.counts.mean(), updated, previous)
 
 
-def distortion_sum(statistics: UnitStatistics, smooth: Callable[[Tensor], Tensor], codebook: Tensor) -> float:
-    """``sum_i sum_k h_{c_i k} |x_i - w_k|^2`` from the statistics alone, all in one frame."""
-    width = statistics.sums.shape[1]
-    gathered = smooth(torch.cat([statistics.sums, statistics.mass, statistics.squares[:, None]], dim=1))
-    sums, mass, squares = gathered[:, :width], gathered[:, width:-1], gathered[:, -1]
-    energies = squares - 2 * (codebook * sums).sum(dim=1) + (mass * codebook.square()).sum(dim=1)
-    return max(0.0, float(energies.sum()))
+def distortion_sum(gathered: UnitStatistics, codebook: Tensor) -> float:
+    """``sum_i sum_k h_{c_i k} |x_i - w_k|^2`` from smoothed statistics alone, all in one frame."""
+    products = gathered.mass * codebook.square() - 2 * codebook * gathered.sums
+    return max(0.0, float(gathered.squares.sum() + products.sum()))

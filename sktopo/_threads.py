@@ -75,11 +75,13 @@ def share_out(function: Callable[[Chunk], Result], shares: Sequence[Chunk]) -> l
     if workers == 1 or len(shares) == 1:
         return [function(share) for share in shares]
     executor = _executor(os.getpid(), workers)
-    others = [(share, executor.submit(function, share)) for share in shares[1:]]
-    results = [function(shares[0])]
-    for share, future in others:
-        results.append(function(share) if future.cancel() else future.result())
-    return results
+    waiting = [executor.submit(function, share) for share in shares[1:]]
+    done = {0: function(shares[0])}
+    # workers begin with the first ones, so the caller helps from the other end: else it would wait for share by share
+    for index in range(len(waiting), 0, -1):
+        if waiting[index - 1].cancel():
+            done[index] = function(shares[index])
+    return [done[i] if i in done else waiting[i - 1].result() for i in range(len(shares))]
 
 
 def run_alone(function: Callable[[], Result]) -> Result:

@@ -21,7 +21,7 @@ from sktopo._validation import callbacks_of, check_initial_codebook, check_known
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES, Lattice
-from sktopo.metrics import distances_to_bmu, mean_over_samples, weighted_mean, weighted_sum
+from sktopo.metrics import chunk_mean, distances_to_bmu, in_range, mean_over_samples, weighted_mean
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import annealing
 from sktopo.solvers import Problem, Settings, Solver, State, StreamSolver, choose_solver, continue_stream
@@ -95,10 +95,15 @@ def label(estimator: Any, source: Source) -> dict[str, Any]:
 
     def nearest(x: Tensor, weight: Tensor) -> tuple[Tensor, tuple[float, float]]:
         bmu = search.bmu(x)
-        return bmu.cpu(), weighted_sum(search.distance(x, bmu), weight)
+        return bmu.cpu(), chunk_mean(in_range(search.distance(x, bmu)), weight)
 
-    labels, parts = zip(*source.map_chunks(nearest), strict=True)
-    return {"labels_": torch.cat(labels).numpy(), "quantization_error_": weighted_mean(parts)}
+    labels, parts, start = np.empty(source.n_rows, dtype=np.int64), [], 0
+    for bmu, part in source.map_chunks(nearest):
+        stop = start + len(bmu)
+        labels[start:stop] = bmu.numpy()
+        parts.append(part)
+        start = stop
+    return {"labels_": labels, "quantization_error_": weighted_mean(parts)}
 
 
 def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.Generator) -> tuple[Problem, Tensor]:

@@ -56,11 +56,11 @@ __all__ = [
     "CallbackSupportMixin",
     "callbacks_of",
     "check_dask_features",
-    "check_gaps",
     "check_geometry",
     "check_initial_codebook",
     "check_known",
     "check_partition",
+    "check_plain",
     "check_rows",
     "check_samples",
     "check_supported",
@@ -135,12 +135,14 @@ def restored(estimator: Any, content: dict[str, Any]) -> Any:
         estimator._validate_params()
         unknown = [name for name in fitted if name.startswith("_") or not name.endswith("_")]
         codebook, sides = fitted["codebook_"], (fitted["height_"], fitted["width_"])
+        if not all(type(side) is int and side > 0 for side in sides):
+            raise ValueError(f"sides of {sides}")
         if unknown or codebook.shape != (sides[0] * sides[1], fitted["n_features_in_"]):
             raise ValueError(f"attributes {unknown} of a codebook of shape {codebook.shape} for {sides} units")
         vars(estimator).update(fitted)
         estimator.set_output(transform=content["output"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"The file holds no whole map: {error}.") from error
+        raise ValueError(f"The file holds no whole map: {error!s:.200}.") from error
     return estimator
 
 
@@ -154,8 +156,7 @@ def check_samples(
     """
     if is_dask(X):
         return _checked_dask(estimator, X, sample_weight, reset=reset), None
-    if isinstance(X, np.ma.MaskedArray):
-        raise ValueError("X is a masked array, whose mask would be lost; pass X.filled(np.nan), or another value.")
+    check_plain(X)
     if isinstance(X, torch.Tensor):
         _check_tensor(X)
         X = X if dispatches() else X.numpy()
@@ -167,21 +168,11 @@ def check_samples(
             dtype=[library.float64, library.float32],
             reset=reset,
             accept_sparse="csr",
-            ensure_all_finite=scipy.sparse.issparse(X) or "allow-nan",  # what a sparse row does not store is zero
+            ensure_all_finite="allow-nan",
         )
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
-    if scipy.sparse.issparse(X):
-        return _canonical(X), weight
-    if library is not np:
-        X = as_tensor(X)
-    if X.min() != X.min():  # only NaN differs from itself
-        if not estimator.__sklearn_tags__().input_tags.allow_nan:
-            raise ValueError(
-                f"X contains NaN, but winner={estimator.winner!r} takes complete rows only: use winner='nearest', or "
-                "impute first."
-            )
-        values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
-        check_gaps(values, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
+    X = _canonical(X) if library is np else as_tensor(X)
+    _check_gaps(X, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
     return X, weight
 
 
@@ -205,11 +196,11 @@ def check_dask_features(estimator: Any, X: Any, *, reset: bool) -> None:
 def check_partition(
     block: Any, weight: NDArray[np.float64] | None, dtype: Any
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """A partition of a dask collection as an array, and its weights; rows in errors are counted from its start."""
+    """A partition of a dask collection as array or CSR, and its weights; rows in errors are counted from its start."""
+    check_plain(block)
     with sklearn.config_context(array_api_dispatch=False), _naming_the_place(block):
-        X = check_array(block, dtype=dtype, ensure_all_finite="allow-nan")
-    if np.isnan(X.min()):
-        check_gaps(X, None, columns_too=False)
+        X = _canonical(check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan"))
+    _check_gaps(X, None, columns_too=False)
     if weight is not None:
         weight = check_array(weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
         _check_weight_values(weight)
@@ -225,20 +216,24 @@ def check_known(unknown: torch.Tensor, total_weight: float) -> None:
         raise ValueError(f"Every value in column {column} of X is missing (NaN); drop the column.")
 
 
-def check_gaps(X: NDArray[Any], weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool) -> None:
+def _check_gaps(X: Any, weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool) -> None:
     """Raise ValueError for a row, or a column, in which every value is missing; it is named."""
-    known = np.zeros(X.shape[1], dtype=bool)
+    stored = X.data if scipy.sparse.issparse(X) else X
+    if not len(stored) or stored.min() == stored.min():  # only NaN differs from itself
+        return
+    values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
+    known, n_known = np.zeros(X.shape[1], dtype=np.int64), np.empty(X.shape[0], dtype=np.int64)
     rows = chunk_rows(X.shape[1])
-    for start in range(0, len(X), rows):
-        seen = ~np.isnan(X[start : start + rows])
-        empty = np.flatnonzero(~seen.any(axis=1))
-        if len(empty):
-            raise ValueError(
-                f"Every value in row {start + int(empty[0])} of X is missing (NaN): it belongs nowhere; drop the row."
-            )
-        known |= (seen if weight is None else seen[weight[start : start + rows] > 0]).any(axis=0)
+    for start in range(0, X.shape[0], rows):
+        some = slice(start, start + rows)
+        counts = np.ones(len(n_known[some]), dtype=np.int64) if weight is None else (weight[some] > 0).astype(np.int64)
+        n_known[some], of_columns = _known(values[some], counts)
+        known += of_columns
+    if not n_known.all():
+        row = int(np.flatnonzero(n_known == 0)[0])
+        raise ValueError(f"Every value in row {row} of X is missing (NaN): it belongs nowhere; drop the row.")
     if columns_too and not known.all():
-        position = int(np.flatnonzero(~known)[0])
+        position = int(np.flatnonzero(known == 0)[0])
         column = position if names is None else repr(str(names[position]))
         raise ValueError(
             f"Every value in column {column} of X is missing (NaN), in the rows of positive weight: nothing can be "
@@ -246,9 +241,21 @@ def check_gaps(X: NDArray[Any], weight: NDArray[np.float64] | None, names: Any =
         )
 
 
+def _known(rows: Any, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many values are not missing, of each row and, over the rows that count, of each column."""
+    n, width = rows.shape
+    if not scipy.sparse.issparse(rows):
+        seen = ~np.isnan(rows)
+        return seen.sum(axis=1), counts @ seen
+    gaps = np.isnan(rows.data)
+    row, column = np.repeat(np.arange(n), np.diff(rows.indptr))[gaps], rows.indices[gaps]
+    missing = np.bincount(column, counts[row], minlength=width).astype(np.int64)
+    return width - np.bincount(row, minlength=n), counts.sum() - missing
+
+
 def _canonical(X: Any) -> Any:
-    """Compressed rows whose places are sorted and occur once; the user's matrix is not touched."""
-    if not X.has_canonical_format:
+    """Arrays as they are; compressed rows with places that are sorted and occur once, the user's untouched."""
+    if scipy.sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
     return X
@@ -256,14 +263,12 @@ def _canonical(X: Any) -> Any:
 
 def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np.float64] | None]:
     """Rows for which there is no estimator, as an array or a CSR matrix, and their weights."""
-    sparse = scipy.sparse.issparse(X)
+    check_plain(X)
     with sklearn.config_context(array_api_dispatch=False), _naming_the_place(X):
-        X = check_array(X, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite=sparse or "allow-nan")
+        X = check_array(X, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite="allow-nan")
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
-    if sparse:
-        return _canonical(X), weight
-    if np.isnan(X.min()):
-        check_gaps(X, weight, columns_too=False)
+    X = _canonical(X)
+    _check_gaps(X, weight, columns_too=False)
     return X, weight
 
 
@@ -282,6 +287,7 @@ def check_geometry(
 
 def check_initial_codebook(init: ArrayLike, n_units: int, n_features: int) -> NDArray[np.float64]:
     """An array given as `init` as float64, or a ValueError that says which shape is needed."""
+    check_plain(init, "init")
     # a copy: what came from a worker's memory map is read-only
     codebook = np.array(check_array(init, dtype=np.float64, input_name="init"), order="C")
     if codebook.shape != (n_units, n_features):
@@ -302,6 +308,20 @@ def make_generator(random_state: Any) -> torch.Generator:
     return generator
 
 
+def check_plain(values: Any, name: str = "X") -> None:
+    """Raise ValueError for what NumPy would silently turn into other numbers: masked values, dates and times."""
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} is a masked array, whose mask would be lost; pass {name}.filled(np.nan), or another value."
+        )
+    columns = getattr(values, "dtypes", ()) if hasattr(values, "columns") else (getattr(values, "dtype", None),)
+    if any(getattr(dtype, "kind", None) in ("m", "M") or getattr(dtype, "is_temporal", bool)() for dtype in columns):
+        raise ValueError(
+            f"{name} holds dates or times (of dtype datetime or timedelta), which are no numbers: subtract a start and "
+            "divide by a unit, for example by np.timedelta64(1, 'D')."
+        )
+
+
 def _check_tensor(X: torch.Tensor) -> None:
     """Raise ValueError for a tensor that cannot be taken, and say what to do."""
     if X.requires_grad:
@@ -315,10 +335,14 @@ def _check_tensor(X: torch.Tensor) -> None:
 
 
 def _checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+    check_plain(sample_weight, "sample_weight")
     if isinstance(sample_weight, torch.Tensor) or not Namespace.of(sample_weight).is_numpy:
         sample_weight = as_tensor(sample_weight).cpu().numpy()
-    with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
-        weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)
+    try:
+        with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
+            weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight cannot be used: {error}") from error
     _check_weight_values(weight)
     if not (weight > 0).any():
         raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
@@ -338,9 +362,10 @@ def _check_weight_values(weight: NDArray[np.float64]) -> None:
 
 @contextmanager
 def _naming_the_place(X: Any) -> Iterator[None]:
-    """Add to scikit-learn's complaint the row and column that it is about."""
+    """Add to scikit-learn's complaint the row and column that it is about; NumPy's about huge values are none."""
     try:
-        yield
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
     except ValueError as error:
         place = _first_bad_place(X)
         if place is None:

@@ -73,14 +73,14 @@ def critical_temperature(
     True
     >>> som = TopographicMap(6, 6, sigma_final=1.0, winner="local", temperature=T / 20).fit(X)
     """
-    matrix = torch.as_tensor(covariance, dtype=torch.float64)
+    matrix = torch.as_tensor(covariance, dtype=torch.float64, device="cpu")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"covariance must be a square matrix, got shape {tuple(matrix.shape)}.")
     if not 0 < sigma < float("inf"):
         raise ValueError(f"sigma must be a finite number above 0, got {sigma!r}.")
     units = LATTICES[lattice](height, width, periodic)
     smooth = make_smoother(units, NEIGHBORHOODS[neighborhood]).at(sigma)
-    identity = torch.eye(units.n_units, dtype=torch.float64)
+    identity = torch.eye(units.n_units, dtype=torch.float64, device="cpu")
     g = Averaging(smooth, identity, units.n_units).average(identity)
     # similar to D^-1 G^T (I - 11^T / K) G, and symmetric: the Gram matrix of G's centred columns over sqrt(D)
     centred = (g - g.mean(dim=0)) / g.sum(dim=0).sqrt()

@@ -20,6 +20,12 @@ class Checkpoint:
     every : int, default=1
         Epochs (solver="stream": annealing stages) from one write to the next.
 
+    Attributes
+    ----------
+    latest : TopographicMap or None
+        The map as it was when an epoch (stage) last ended. After Ctrl-C it is what had been learned, ready for
+        `predict`, `transform`, `save` and `partial_fit`; `labels_` and `quantization_error_` it does not have.
+
     Raises
     ------
     ValueError
@@ -44,9 +50,10 @@ class Checkpoint:
             raise ValueError(f"every must be an int of at least 1, got {every!r}.")
         self.path = path
         self.every = every
+        self.latest: Any = None
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Hook of scikit-learn's protocol; the run itself keeps its state.
+        """Hook of scikit-learn's protocol that does nothing: the run itself keeps its state.
 
         Parameters
         ----------
@@ -56,18 +63,9 @@ class Checkpoint:
             The task.
         """
 
-    def teardown(self, estimator: Any, context: Any) -> None:
-        """Hook of scikit-learn's protocol.
+    teardown = on_fit_task_begin = setup
 
-        Parameters
-        ----------
-        estimator : TopographicMap
-            The estimator that was fitted.
-        context : sklearn.callback.CallbackContext
-            The task.
-        """
-
-    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any) -> bool:  # noqa: ARG002
         """Hook of scikit-learn's protocol.
 
         Parameters
@@ -76,21 +74,13 @@ class Checkpoint:
             The estimator that is fitted.
         context : sklearn.callback.CallbackContext
             The task.
-        """
-
-    def on_fit_task_end(self, estimator: Any, context: Any) -> bool:  # noqa: ARG002
-        """Hook of scikit-learn's protocol.
-
-        Parameters
-        ----------
-        estimator : TopographicMap
-            The estimator that is fitted.
-        context : sklearn.callback.CallbackContext
-            The task.
+        fitted_estimator : TopographicMap
+            A copy that is fitted as far as the run has come.
 
         Returns
         -------
         bool
             False: a checkpoint never stops a run.
         """
+        self.latest = fitted_estimator
         return False

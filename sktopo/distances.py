@@ -189,6 +189,41 @@ def masked_minkowski(x: Tensor, mask: Tensor, codebook: Tensor, p_norm: float, *
     return torch.stack(columns, dim=1)
 
 
+def common_minkowski(x: Tensor, others: Tensor, p_norm: float, *, normalize: bool = False) -> Tensor:
+    """Minkowski distance between samples over the features that both have, scaled up to all features.
+
+    ``d_ij = (n_features / n_common * sum_{f common} |x_if - y_jf|^p)^(1/p)``, for the maximum norm unscaled; infinite
+    where no feature is common.
+
+    Parameters
+    ----------
+    x : Tensor of shape (b, n_features)
+        Samples; NaN means missing.
+    others : Tensor of shape (n, n_features)
+        Samples that they are compared with.
+    p_norm : float
+        Order of the norm, at least 1, or inf.
+    normalize : bool, default=False
+        Whether both are first scaled to unit p-norm over the features that they have in common.
+
+    Returns
+    -------
+    Tensor of shape (b, n)
+        Distances.
+    """
+    difference = (x[:, None] - others).flatten(0, 1)  # (b * n, features)
+    gaps = torch.isnan(difference)
+    if normalize:
+        left, right = x[:, None].expand(-1, len(others), -1), others.expand(len(x), -1, -1)
+        left, right = (normalized(side.flatten(0, 1).masked_fill(gaps, 0), p_norm) for side in (left, right))
+        difference = left - right
+    filled = difference.masked_fill_(gaps, 0)
+    distance = paired_distance(filled, torch.zeros_like(filled[:1]).expand_as(filled), p_norm, filled.dtype)
+    n_common = x.shape[1] - gaps.sum(dim=1, dtype=distance.dtype)
+    share = 1.0 if math.isinf(p_norm) else (x.shape[1] / n_common.clamp(min=1)) ** (1 / p_norm)
+    return torch.where(n_common > 0, distance * share, math.inf).reshape(len(x), len(others))
+
+
 def _masked_euclidean(x: Tensor, mask: Tensor, codebook: Tensor, *, normalize: bool) -> Tensor:
     """``|m x|^2 - 2 (m x).w + m.(w^2)``: two matrix products."""
     seen = mask.to(codebook.dtype)

@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sktopo import maps, persistence
-from sktopo._assignment import WINNERS
 from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
@@ -20,6 +19,7 @@ from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
     PARAMETER_CONSTRAINTS,
     CallbackSupportMixin,
+    check_plain,
     check_samples,
     check_supported,
     fit_context,
@@ -196,8 +196,9 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Parameters
         ----------
         X : array-like, sparse matrix or dask collection of shape (n_samples, n_features)
-            Samples; float32 and float64 are kept, other numbers become float64. NaN means missing. Sparse rows are
-            never made dense as a whole, memory maps never read as a whole, and dask partitions stay on their workers.
+            Samples; float32 and float64 are kept, other numbers become float64. NaN means missing, in sparse rows where
+            it is stored. Sparse rows are never made dense as a whole, memory maps never read as a whole, and dask
+            partitions stay on their workers.
             Under Array API dispatch fitted arrays follow X, its library and its device.
         y : object, default=None
             Ignored.
@@ -386,6 +387,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         """
         fitted, output = FittedMap.of(self), OUTPUTS[self.output]
         check_same_namespace(self, X, "inverse_transform")
+        check_plain(X)
         namespace = Namespace.of(X)
         values = check_array(X, dtype=[namespace.library.float64, namespace.library.float32])
         columns = output.n_columns(fitted.lattice)
@@ -600,7 +602,6 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
         tags.input_tags.sparse = True
-        winner = WINNERS.get(self.winner)  # a wrong name is refused in fit
-        tags.input_tags.allow_nan = winner is None or winner.takes_gaps
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -15,7 +15,7 @@ from torch import Tensor
 from sktopo._device import chunk_rows
 from sktopo._frame import Frame
 from sktopo._sources import Source
-from sktopo._sparse import adjoint_product, between, product, weighted_sum, with_values
+from sktopo._sparse import adjoint_product, between, missing_weight, product, weighted_sum, with_means, with_values
 from sktopo.lattices import Lattice
 
 # Up to this many features the covariance is formed; beyond it the plane is found by a block power iteration.
@@ -88,7 +88,7 @@ class Moments:
         axes, variances = self._from_covariance() if narrow else self._by_power_iteration()
         variances = variances.clamp(min=0)
         leading = _canonical_axes(axes, variances)
-        spread = torch.zeros(2).to(variances)
+        spread = variances.new_zeros(2)
         spread[: len(variances)] = variances[:2].sqrt()
         # rounding leaves a tiny variance in directions that the data does not have
         real = spread > 1e-7 * spread[0]
@@ -100,7 +100,8 @@ class Moments:
         def total(x: Tensor, weight: Tensor) -> Tensor:
             samples = function(self.frame.samples(x))
             if x.is_sparse:
-                return weighted_sum(samples, weight)
+                mass = [weight.sum() - missing_weight(samples, weight)] if self.frame.extent.missing else []
+                return torch.cat([weighted_sum(samples, weight), *mass])
             if not self.frame.extent.missing:
                 return weight @ samples
             gaps = torch.isnan(samples)
@@ -132,12 +133,14 @@ class Moments:
     def _by_power_iteration(self) -> tuple[Tensor, Tensor]:
         """The same for many features: a block power iteration over chunks, without a covariance matrix."""
         # a fixed start: the plane belongs to the data and does not depend on random_state
-        start = torch.randn((self.source.n_features, POWER_BLOCK), generator=torch.Generator().manual_seed(0))
+        start = torch.randn(
+            (self.source.n_features, POWER_BLOCK), generator=torch.Generator().manual_seed(0), device="cpu"
+        )
         block = torch.linalg.qr(start.to(self.mean)).Q
 
         def covariance_product(x: Tensor, weight: Tensor) -> Tensor:
             if x.is_sparse:  # centred by algebra, so that rows stay sparse
-                samples = self.frame.samples(x)
+                samples = with_means(self.frame.samples(x), self.mean)
                 scores: Tensor = weight[:, None] * (product(samples, block) - self.mean @ block)
                 return adjoint_product(samples, scores) - torch.outer(self.mean, scores.sum(dim=0))
             centred = self._centred(x)
@@ -206,7 +209,7 @@ def random_codebook(lattice: Lattice, moments: Moments, generator: torch.Generat
     Tensor of shape (n_units, n_features)
         Prototypes in the frame.
     """
-    noise = torch.randn((lattice.n_units, len(moments.mean)), generator=generator, dtype=torch.float64)
+    noise = torch.randn((lattice.n_units, len(moments.mean)), generator=generator, dtype=torch.float64, device="cpu")
     return moments.mean + noise.to(moments.mean) * moments.variance.sqrt()
 
 

@@ -94,7 +94,7 @@ class Lattice(ABC):
         Tensor of shape (height,)
             In lattice units, float64.
         """
-        return torch.arange(self.height, dtype=torch.float64) * self.row_spacing
+        return torch.arange(self.height, dtype=torch.float64, device="cpu") * self.row_spacing
 
     def column_positions(self) -> Tensor:
         """Position of each column of an even row along the second axis.
@@ -104,7 +104,7 @@ class Lattice(ABC):
         Tensor of shape (width,)
             In lattice units, float64.
         """
-        return torch.arange(self.width, dtype=torch.float64)
+        return torch.arange(self.width, dtype=torch.float64, device="cpu")
 
     def coordinates(self) -> Tensor:
         """Coordinates of all units.
@@ -208,7 +208,7 @@ class Lattice(ABC):
         Tensor of shape (n_edges, 2)
             Unit numbers, the lower one first, in ascending order.
         """
-        units = torch.arange(self.n_units)
+        units = torch.arange(self.n_units, device="cpu")
         row, column = units // self.width, units % self.width
         pairs = []
         for row_step in (0, 1):
@@ -392,14 +392,14 @@ class CoarseLattice(RectangularLattice):
         weights : Tensor of shape (n, 4)
             Not negative; each row sums to 1.
         """
-        corner, extent = (torch.tensor(pair, dtype=coordinates.dtype) for pair in (self.corner, self.extent))
-        sides = torch.tensor([self.height, self.width], dtype=coordinates.dtype)
+        corner, extent = (coordinates.new_tensor(pair) for pair in (self.corner, self.extent))
+        sides = coordinates.new_tensor([self.height, self.width])
         return super().interpolate((coordinates - corner) * sides / extent - 0.5)
 
     def _centres(self, axis: int, n: int) -> Tensor:
         """Middles of `n` equal parts of an axis."""
         part = self.extent[axis] / n
-        return self.corner[axis] + (torch.arange(n, dtype=torch.float64) + 0.5) * part
+        return self.corner[axis] + (torch.arange(n, dtype=torch.float64, device="cpu") + 0.5) * part
 
 
 LATTICES: dict[str, type[Lattice]] = {"rectangular": RectangularLattice, "hexagonal": HexagonalLattice}

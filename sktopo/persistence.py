@@ -12,6 +12,7 @@ import math
 import os
 import secrets
 import struct
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -32,7 +33,8 @@ KINDS = "fiub"
 # What reading a file that is cut off, changed or something else altogether may raise.
 DAMAGE = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, OverflowError, RecursionError),
-    *(NotImplementedError, RuntimeError, struct.error, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
+    *(NotImplementedError, RuntimeError, SyntaxError, struct.error, tokenize.TokenError),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
 )
 
 
@@ -94,12 +96,12 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         except NewerFormatError as error:
             raise ValueError(f"{os.fspath(path)!r} {error}") from None
         except DAMAGE as error:
-            raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {error}.") from error
+            raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {error!s:.200}.") from error
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
             # the archive's directory points to before the file's start
-            raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {error}.") from error
+            raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {error!s:.200}.") from error
 
 
 class NewerFormatError(ValueError):
@@ -204,17 +206,25 @@ class StoredTensor(NamedTuple):
     values: torch.Tensor
 
 
+def _stored_state(state: np.random.RandomState) -> dict[str, Any]:
+    if state.get_state(legacy=False)["bit_generator"] != "MT19937":
+        raise TypeError(f"A RandomState over another generator than MT19937 cannot be saved: {state!r}.")
+    return {"state": list(state.get_state())}
+
+
 def _restored_state(state: dict[str, Any]) -> np.random.RandomState:
     restored = np.random.RandomState()
-    name, keys, *rest = state["state"]
-    restored.set_state((name, np.asarray(keys, dtype=np.uint32), *rest))
+    name, keys, position, *rest = state["state"]
+    if not 0 <= position <= len(keys):  # NumPy takes any position, and then reads beyond its keys
+        raise ValueError("a random state's position is outside its keys")
+    restored.set_state((name, np.asarray(keys, dtype=np.uint32), position, *rest))
     return restored
 
 
 # tag -> type, a value as simpler values, and back
 CODECS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "device": (torch.device, str, torch.device),
-    "random_state": (np.random.RandomState, lambda state: {"state": list(state.get_state())}, _restored_state),
+    "random_state": (np.random.RandomState, _stored_state, _restored_state),
     "tensor": (
         torch.Tensor,
         lambda tensor: {"device": str(tensor.device), "values": tensor.detach().cpu().numpy()},
@@ -235,7 +245,9 @@ def _unpack(file: BinaryIO, size: int) -> dict[str, Any]:
         header = json.loads(archive.read(HEADER))
         if header["format"] > FORMAT:
             raise NewerFormatError(f"has format {header['format']}; this sktopo reads up to {FORMAT}. Upgrade sktopo.")
-        content = _decoded(header["content"], lambda number: _read_array(archive, f"{number}.npy"))
+        # each array once: a short header that asks for one many times would fill the memory
+        unread = {member.filename for member in members}
+        content = _decoded(header["content"], lambda number: _read_array(archive, _taken(unread, f"{number}.npy")))
     if not isinstance(content, dict):
         raise TypeError("it holds no dictionary")
     missing: set[str] = set()
@@ -248,13 +260,22 @@ def _unpack(file: BinaryIO, size: int) -> dict[str, Any]:
     return placed
 
 
+def _taken(names: set[str], name: str) -> str:
+    """A name that is there, and no more."""
+    names.remove(name)
+    return name
+
+
 def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     """An array whose claimed size is the size of its member."""
     data = archive.read(name)  # checked against its checksum
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError(f"{name} has an unknown header")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    try:
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    except MemoryError:  # what Python's parser says of an expression that is nested too deeply
+        raise ValueError(f"{name} has an unknown header") from None
     if dtype.kind not in KINDS or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
         raise ValueError(f"{name} is not what its header says")
     array: NDArray[Any] = np.frombuffer(data, dtype=dtype, offset=stream.tell()).copy()

@@ -1,15 +1,25 @@
 """Feed mixed-up files to `TopographicMap.load`: ``python tests/fuzz_load.py --minutes 10``.
 
-Every input must load, or raise ValueError, within a second and in little memory. What does anything else is kept in
-``sktopo-broken-files`` among the temporary files and makes the command fail.
+Every input must load, or raise ValueError, within a second of computing and 64 MB of memory; the fuzzer makes files of
+some megabytes, too, which may take a second a megabyte and twenty times their size, as parsed JSON does. Half of the
+inputs are files with mixed-up bytes, which checksums mostly give away; the others are whole archives, with right
+checksums, of mixed-up values. What does harm is kept in ``sktopo-broken-files`` among the temporary files and makes the
+command fail; once it is mended, it moves to ``tests/fuzz_corpus``, which the tests replay.
 """
 
 import argparse
+import copy
+import io
+import json
 import sys
 import tempfile
 import time
 import tracemalloc
+import warnings
+import zipfile
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_iris
@@ -18,6 +28,31 @@ from sktopo import TopographicMap
 
 BROKEN = Path(tempfile.gettempdir()) / "sktopo-broken-files"
 LONGEST_SECONDS, LARGEST_BYTES = 1.0, 64 * 2**20
+STRANGE = [
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        624,
+        10**12,
+        2**63,
+        1e308,
+        -0.0,
+        float("nan"),
+        float("inf"),
+        "",
+        "pca",
+        "x" * 2000,
+        [],
+        {},
+    ),
+    *({"array": 0}, {"array": 1}, {"array": 10**9}, {"array": -1}, {"array": "0"}, [{"array": 2}] * 500),
+    *({"dict": []}, {"dict": [["state", [1, 2]]]}, {"strings": ["a", 1, None]}, {"device": "cuda:0"}, {"device": "x"}),
+    {"random_state": {"dict": [["state", ["MT19937", [1] * 624, 10**9, 0, 0.0]]]}},
+    {"tensor": {"dict": [["device", "meta"], ["values", {"array": 0}]]}},
+]
 
 
 def seeds(folder: Path) -> list[bytes]:
@@ -58,20 +93,50 @@ def mixed(whole: list[bytes], rng: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-def tried(path: Path, data: bytes) -> str | None:
-    """What is wrong with how one input was taken, if anything."""
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) below a value of lists and dictionaries."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [place for key in keys for place in ((value, key), *places(value[key]))]
+
+
+def rebuilt(whole: list[bytes], rng: np.random.Generator) -> bytes:
+    """A whole archive in which some values, or some bytes of arrays, are others."""
+    with zipfile.ZipFile(io.BytesIO(whole[rng.integers(len(whole))])) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    header = json.loads(members["sktopo.json"])
+    for _ in range(rng.integers(1, 5)):
+        if rng.integers(4) == 0:
+            name = list(members)[rng.integers(len(members))]
+            members[name] = mixed([members[name]], rng)
+            continue
+        spots = places(header)
+        (container, key), (other, other_key) = (spots[i] for i in rng.integers(len(spots), size=2))
+        values = [STRANGE[rng.integers(len(STRANGE))], other[other_key]]
+        container[key] = copy.deepcopy(values[rng.integers(2)])
+    if rng.integers(4):
+        members["sktopo.json"] = json.dumps(header).encode()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def tried(path: Path, data: bytes) -> str:
+    """How one input was taken: loaded, refused, or what is wrong."""
     path.write_bytes(data)
-    start = time.perf_counter()
+    start = time.process_time()
     tracemalloc.reset_peak()
     try:
         TopographicMap.load(path)
+        taken = "loaded"
     except ValueError:
-        pass
+        taken = "refused"
     except BaseException as error:
         return f"{type(error).__name__}: {error}"
-    if time.perf_counter() - start > LONGEST_SECONDS:
+    if time.process_time() - start > max(LONGEST_SECONDS, len(data) / 2**20):
         return "slow"
-    return "large" if tracemalloc.get_traced_memory()[1] > LARGEST_BYTES else None
+    return "large" if tracemalloc.get_traced_memory()[1] > max(LARGEST_BYTES, 20 * len(data)) else taken
 
 
 def main() -> int:
@@ -80,21 +145,23 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    rng, until, inputs, harms = np.random.default_rng(options.seed), time.monotonic() + 60 * options.minutes, 0, 0
+    rng, until, taken = np.random.default_rng(options.seed), time.monotonic() + 60 * options.minutes, Counter[str]()
     tracemalloc.start()
+    warnings.simplefilter("ignore")  # of tensors whose device is not here
     with tempfile.TemporaryDirectory() as folder:
         whole = seeds(Path(folder))
         while time.monotonic() < until:
-            data = mixed(whole, rng)
-            harm = tried(Path(folder) / "mixed", data)
-            inputs += 1
+            data = (mixed, rebuilt)[rng.integers(2)](whole, rng)
+            found = tried(Path(folder) / "mixed", data)
+            harm = found not in ("loaded", "refused")
+            taken["harms" if harm else found] += 1
             if harm:
-                harms += 1
                 BROKEN.mkdir(exist_ok=True)
-                (BROKEN / f"{options.seed}-{inputs}").write_bytes(data)
-                print(f"input {inputs}: {harm}", flush=True)
-    print(f"{inputs} inputs, {harms} harms")
-    return 1 if harms else 0
+                (BROKEN / f"{options.seed}-{taken.total()}").write_bytes(data)
+                print(f"input {taken.total()}: {found}", flush=True)
+    figures = {"inputs": taken.total()} | {name: taken[name] for name in ("loaded", "refused", "harms")}
+    print(json.dumps(figures))
+    return 1 if figures["harms"] else 0
 
 
 if __name__ == "__main__":

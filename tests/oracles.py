@@ -186,3 +186,38 @@ def masked_epoch(X, weight, W, H, p=2):
             if mass > 0:
                 updated[j, f] = total / mass
     return winners, updated, loss / sum(weight)
+
+
+def masked_local_errors(X, W, H, p=2.0, normalize=False):
+    """``sum_k g_jk d_ik`` with squared distances over the observed features, as they are."""
+    G, squares = H / H.sum(axis=1, keepdims=True), masked_distances(X, W, p, normalize) ** 2
+    return np.array([[sum(g * d for g, d in zip(row, apart, strict=True)) for row in G] for apart in squares])
+
+
+def masked_local_step(X, weight, W, H, temperature, p=2.0, normalize=False):
+    """An E-step over the observed features, an M-step feature by feature, and the energy before it."""
+    errors, G = masked_local_errors(X, W, H, p, normalize), H / H.sum(axis=1, keepdims=True)
+    if temperature > 0:
+        shares, energy = responsibilities(errors, temperature), 2 * free_energies(errors, temperature)
+    else:
+        shares, energy = np.eye(len(W))[errors.argmin(axis=1)], errors.min(axis=1)
+    updated = np.array(W, dtype=np.float64)
+    for k in range(len(W)):
+        pull = weight * sum(np.outer(shares[:, j], G[j, k])[:, 0] for j in range(len(W)))
+        for f in range(X.shape[1]):
+            mass = sum(a for a, x in zip(pull, X, strict=True) if not np.isnan(x[f]))
+            if mass > 0:
+                updated[k, f] = sum(a * x[f] for a, x in zip(pull, X, strict=True) if not np.isnan(x[f])) / mass
+    return updated, (weight * energy).sum() / weight.sum()
+
+
+def common_distances(X, p, normalize=False):
+    """Between samples, over the features that both have, scaled up to all; infinite where there is none."""
+    result = np.full((len(X), len(X)), np.inf)
+    for i, x in enumerate(X):
+        for j, y in enumerate(X):
+            common = ~np.isnan(x) & ~np.isnan(y)
+            if common.any():
+                a, b = (unit_norm([v[common]], p)[0] if normalize else v[common] for v in (x, y))
+                result[i, j] = distance(a, b, p) * (1 if math.isinf(p) else (X.shape[1] / common.sum()) ** (1 / p))
+    return result

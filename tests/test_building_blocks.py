@@ -1,8 +1,12 @@
 """A pass on any engine: statistics of chunks, their sum, the update."""
 
 import pickle
+import socket
 import subprocess
 import sys
+from functools import reduce
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -82,32 +86,82 @@ def test_bad_chunks_are_named(iris):
         sktopo.chunk_statistics(X, W)
 
 
-RANK = """
-import sys
-import numpy as np, torch.distributed as dist
-import sktopo
-from sklearn.datasets import load_iris
-rank, store = int(sys.argv[1]), sys.argv[2]
-dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-X, codebook = load_iris().data, load_iris().data[:12]
-mine = X[rank::2]
-for sigma in np.geomspace(2.0, 0.5, 10):
-    statistics = sktopo.chunk_statistics(mine, codebook)
-    for part in (statistics.counts, statistics.sums):
-        dist.all_reduce(part)
-    codebook = sktopo.update_codebook(statistics, codebook, height=4, width=3, sigma=sigma)
-if rank == 0:
-    np.save(sys.argv[3], codebook)
+def recipe(heading):
+    """The first program under a heading of docs/how-to/cluster.md: what stands there is what is run here."""
+    page = (Path(__file__).parent.parent / "docs" / "how-to" / "cluster.md").read_text(encoding="utf-8")
+    return page.split(heading)[1].split("```python\n")[1].split("```")[0]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4, 3))[rng.integers(0, 4, 1500)] + 0.3 * rng.normal(size=(1500, 3))
+    return X, rng.normal(size=(900, 3))
+
+
+def by_one_process(X, W):
+    for sigma in np.geomspace(8, 1, 20):
+        W = sktopo.update_codebook(sktopo.chunk_statistics(X, W), W, height=30, width=30, sigma=sigma)
+    return W
+
+
+class Rdd:
+    """Stands in for Spark's: functions and results travel by pickle, sums are made in a tree."""
+
+    def __init__(self, partitions):
+        self.partitions = partitions
+
+    def mapPartitions(self, function):  # noqa: N802
+        return Rdd([pickle.loads(pickle.dumps(list(function(iter(part))))) for part in self.partitions])
+
+    def treeReduce(self, add):  # noqa: N802
+        values = [value for part in self.partitions for value in part]
+        while len(values) > 1:
+            values = [pickle.loads(pickle.dumps(reduce(add, values[i : i + 2]))) for i in range(0, len(values), 2)]
+        return values[0]
+
+
+def test_the_recipe_for_spark(rows):
+    """There is no Spark here: its three methods are, and the recipe is run word for word."""
+    X, W = rows
+    parts = [*np.array_split(X, 5), X[:0]]  # the last one is empty
+    frame = SimpleNamespace(rdd=Rdd([[SimpleNamespace(features=row) for row in part] for part in parts]))
+    context = SimpleNamespace(broadcast=lambda value: SimpleNamespace(value=value))
+    names = {"spark": SimpleNamespace(sparkContext=context), "frame": frame, "codebook": W}
+    exec(compile(recipe("\nSpark"), "cluster.md", "exec"), names)
+    np.testing.assert_allclose(names["codebook"], by_one_process(X, W), rtol=1e-9, atol=1e-12)
+
+
+PRELUDE = """
+import os, sys, numpy as np
+rank, folder = int(sys.argv[1]), sys.argv[2]
+os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=sys.argv[3])
+rows, codebook = np.load(folder + "/X.npy"), np.load(folder + "/W.npy")
+my_rows = rows[: len(rows) // 3] if rank else rows[len(rows) // 3 :]
+"""
+EPILOGUE = """
+np.save(f"{folder}/codebook{rank}.npy", codebook)
 dist.destroy_process_group()
 """
 
 
-def test_the_recipe_for_torch_distributed(tmp_path, iris):
-    result = tmp_path / "codebook.npy"
-    command = [sys.executable, "-W", "ignore", "-c", RANK]
-    ranks = [subprocess.Popen([*command, str(r), str(tmp_path / "store"), str(result)]) for r in (0, 1)]
-    assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
-    W = iris[0][:12]
-    for sigma in np.geomspace(2.0, 0.5, 10):
-        W = sktopo.update_codebook(sktopo.chunk_statistics(iris[0], W), W, height=4, width=3, sigma=sigma)
-    np.testing.assert_allclose(np.load(result), W, rtol=1e-9)
+@pytest.mark.parametrize("gaps", [False, True])
+def test_the_recipe_for_torch_distributed(rows, gaps, tmp_path):
+    X, W = rows[0].copy(), rows[1]
+    program = recipe("\ntorch.distributed")
+    if gaps:  # in the rows of one process only
+        X[700:, 1] = np.nan
+        all_reduce = "    for part in (statistics.counts, statistics.sums):\n        dist.all_reduce(part)\n"
+        assert all_reduce in program
+        program = program.replace(all_reduce, recipe("\nWith missing values"))
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "W.npy", W)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-W", "ignore", "-c", PRELUDE + program + EPILOGUE]
+    ranks = [subprocess.Popen([*command, str(r), str(tmp_path), str(port)]) for r in (0, 1)]
+    assert [rank.wait(timeout=300) for rank in ranks] == [0, 0]
+    for rank in (0, 1):
+        result = np.load(tmp_path / f"codebook{rank}.npy")
+        np.testing.assert_allclose(result, by_one_process(X, W), rtol=1e-9, atol=1e-12)

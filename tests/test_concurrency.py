@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from sklearn.base import clone
 
-from sktopo import TopographicMap
+from sktopo import Checkpoint, TopographicMap
 
 SECONDS = float(os.environ.get("SKTOPO_STRESS_SECONDS", "3"))
 MAPS = [
@@ -43,6 +43,7 @@ def settings():
     return (
         torch.get_num_threads(),
         torch.get_default_dtype(),
+        torch.get_default_device(),
         torch.is_grad_enabled(),
         torch.get_rng_state().numpy().tobytes(),
         str(np.random.get_state()),  # noqa: NPY002
@@ -62,13 +63,13 @@ def wrong_answers(X, serial, number):
     return int((fitted.transform(X[rows]) != fitted.transform(X)[rows]).any())
 
 
-def test_many_threads_get_the_answers_of_one(X, serial):
+def test_many_threads_get_the_answers_of_one(X, serial, record_property):
     before, until = settings(), time.monotonic() + SECONDS
     moved, asked = [], 0
 
     def work(number):
         wrong = wrong_answers(X, serial, number)
-        if settings()[:3] != before[:3]:
+        if settings()[:4] != before[:4]:
             moved.append(number)
         return wrong
 
@@ -76,6 +77,7 @@ def test_many_threads_get_the_answers_of_one(X, serial):
         while time.monotonic() < until:
             assert sum(callers.map(work, range(asked, asked + 16))) == 0
             asked += 16
+    record_property("answers", asked)
     assert asked >= 16
     assert not moved
     assert settings() == before
@@ -89,7 +91,31 @@ def test_worker_processes_fit_the_maps_of_one(X, serial):
     found = Parallel(n_jobs=2)(delayed(fitted_codebook)(clone(som), X) for som in MAPS)
     for (codebook, threads), expected in zip(found, serial, strict=True):
         assert threads == 1
-        np.testing.assert_allclose(codebook, expected.codebook_, rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(codebook, expected.codebook_)
+
+
+@pytest.mark.parametrize(
+    ("change", "back", "value"),
+    [
+        (torch.set_default_dtype, torch.float32, torch.float64),
+        (torch.set_default_dtype, torch.float32, torch.float16),
+        (torch.set_default_device, "cpu", "meta"),
+        (torch.set_grad_enabled, True, False),
+    ],
+    ids=str,
+)
+def test_what_the_process_has_set_changes_no_map(change, back, value, X, serial):
+    """A default device of "meta", which holds no numbers, stands for any accelerator."""
+    change(value)
+    try:
+        found = [clone(som).fit(X) for som in MAPS]
+        answers = [som.transform(X) for som in found]
+        again = [som.partial_fit(X[:100]).u_matrix() for som in found]
+    finally:
+        change(back)
+    for answer, expected in zip(answers, serial, strict=True):
+        np.testing.assert_array_equal(answer, expected.transform(X))
+    assert all(np.isfinite(matrix).all() for matrix in again)
 
 
 def killed(som, X):
@@ -104,19 +130,55 @@ def test_a_killed_worker_process_harms_nobody_else(X, serial):
     np.testing.assert_array_equal(again[0][0], serial[0].codebook_)
 
 
-def test_an_interrupted_fit_leaves_an_estimator_that_fits(X, serial):
-    """Ctrl-C reaches the main thread, here in the second half of a long fit."""
-    som = TopographicMap(20, 20, solver="batch", max_iter=5000)
-    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+def interrupted(fit, wait):
+    """Ctrl-C reaches the main thread after ``wait()``, in the middle of a fit."""
+
+    def press():
+        wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    finger = threading.Thread(target=press)
     # a test run that was started in the background ignores Ctrl-C
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        timer.start()
+        finger.start()
         with pytest.raises(KeyboardInterrupt):
-            som.fit(X)
-        timer.join()
+            fit()
+        finger.join()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupted_fit_leaves_an_estimator_that_fits(X, serial):
+    som = TopographicMap(20, 20, solver="batch", max_iter=5000)
+    interrupted(lambda: som.fit(X), lambda: time.sleep(0.5))
     assert not hasattr(som, "codebook_")
     som.set_params(**MAPS[0].get_params()).fit(X)
     np.testing.assert_array_equal(som.codebook_, serial[0].codebook_)
+
+
+class Bell(Checkpoint):
+    """A checkpoint that rings when an epoch has ended."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.rung = threading.Event()
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        super().on_fit_task_end(estimator, context, fitted_estimator=fitted_estimator)
+        self.rung.set()
+
+
+@pytest.mark.parametrize(("solver", "passes"), [("batch", 5000), ("stream", 300), ("gradient", 500)])
+def test_what_an_interrupted_fit_has_learned_is_there_on_request(solver, passes, X, tmp_path):
+    bell = Bell(tmp_path / "checkpoint")
+    som = TopographicMap(9, 9, solver=solver, max_iter=passes, random_state=0).set_callbacks(bell)
+    interrupted(lambda: som.fit(X), bell.rung.wait)
+    assert not hasattr(som, "codebook_")
+    latest = bell.latest
+    assert len(latest.loss_curve_) >= 1
+    assert latest.n_iter_ < passes
+    latest.save(tmp_path / "map")
+    np.testing.assert_array_equal(TopographicMap.load(tmp_path / "map").predict(X), latest.predict(X))
+    assert np.isfinite(latest.partial_fit(X).score(X))
+    assert (tmp_path / "checkpoint").exists()  # the next fit goes on from there

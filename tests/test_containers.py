@@ -1,62 +1,19 @@
 """The same numbers in any container give the same map: one list of containers, and laws for all of them."""
 
-import dask.array as da
 import numpy as np
-import pandas as pd
-import polars as pl
 import pytest
 import scipy.sparse
-import torch
+from containers import DENSE, LAZY, LAZY_FRAMES, SPARSE
 from sklearn.base import clone
 
 from sktopo import TopographicMap
 from sktopo.metrics import quantization_error, topographic_error
 
-
-def read_only(X):
-    X = X.copy()
-    X.flags.writeable = False
-    return X
+CONTAINERS = DENSE | SPARSE
+EVERY = CONTAINERS | LAZY | LAZY_FRAMES
 
 
-def memmap(X, directory):
-    np.save(directory / "X.npy", X)
-    return np.load(directory / "X.npy", mmap_mode="r")
-
-
-def shuffled_csr(X):
-    """Entries of a row in no order, some of them split in two."""
-    row, column = np.nonzero(X)
-    twice = scipy.sparse.coo_array(
-        (np.r_[X[row, column] / 4, X[row, column] * 0.75], (np.r_[row, row], np.r_[column, column])), shape=X.shape
-    )
-    order = np.random.default_rng(0).permutation(twice.nnz)
-    twice = scipy.sparse.coo_array((twice.data[order], (twice.row[order], twice.col[order])), shape=X.shape)
-    indptr = np.r_[0, np.cumsum(np.bincount(twice.row, minlength=len(X)))]
-    by_row = np.argsort(twice.row, kind="stable")
-    return scipy.sparse.csr_array((twice.data[by_row], twice.col[by_row], indptr), shape=X.shape)
-
-
-CONTAINERS = {
-    "list": lambda X, _: X.tolist(),
-    "fortran": lambda X, _: np.asfortranarray(X),
-    "strided": lambda X, _: np.repeat(X, 2, axis=0)[::2],
-    "read-only": lambda X, _: read_only(X),
-    "memmap": memmap,
-    "pandas": lambda X, _: pd.DataFrame(X),
-    "polars": lambda X, _: pl.DataFrame(X),
-    "tensor": lambda X, _: torch.from_numpy(X),
-    "csr array": lambda X, _: scipy.sparse.csr_array(X),
-    "csr matrix": lambda X, _: scipy.sparse.csr_matrix(X),
-    "csc": lambda X, _: scipy.sparse.csc_array(X),
-    "coo": lambda X, _: scipy.sparse.coo_array(X),
-    "unsorted csr": lambda X, _: shuffled_csr(X),
-}
-# what has no labels_ and takes no partial_fit
-LAZY = {"dask": lambda X, _: da.from_array(X, chunks=(250, 17))}
-
-
-@pytest.fixture(params=(CONTAINERS | LAZY).values(), ids=(CONTAINERS | LAZY).keys())
+@pytest.fixture(params=EVERY.values(), ids=EVERY.keys())
 def contained(request, tmp_path):
     return lambda X: request.param(X, tmp_path)
 
@@ -66,7 +23,7 @@ def in_memory(request, tmp_path):
     return lambda X: request.param(X, tmp_path)
 
 
-@pytest.fixture(params=["batch", "stream"])
+@pytest.fixture(params=["batch", "stream", "gradient"])
 def solver(request):
     return request.param
 
@@ -85,16 +42,25 @@ def amounts():
     return rng.poisson(rates[group]) * rng.uniform(0.5, 1.5, size=(900, 40))
 
 
+def values_of(X):
+    values = X.compute() if hasattr(X, "compute") else X
+    return values.toarray() if scipy.sparse.issparse(values) else np.asarray(values)
+
+
 @pytest.mark.parametrize("init", ["given", "pca", "random"])
 def test_any_container_gives_the_same_map(contained, solver, p, init, amounts):
     start = amounts[:20].copy() if init == "given" else init
     som = TopographicMap(5, 4, solver=solver, p_norm=p, init=start, random_state=0, max_iter=4)
     plain, other = clone(som).fit(amounts), clone(som).fit(contained(amounts))
-    np.testing.assert_allclose(other.codebook_, plain.codebook_, rtol=1e-5, atol=1e-9)
+    # Adam's first steps are of full length, even where a start that was summed makes a gradient a rounding error
+    loose = solver == "gradient" and init != "given"
+    np.testing.assert_allclose(
+        other.codebook_, plain.codebook_, rtol=1e-5, atol=1e-2 * amounts.max() if loose else 1e-9
+    )
     labels = other.labels_ if hasattr(other, "labels_") else other.predict(contained(amounts))
     np.testing.assert_array_equal(labels, plain.labels_)
-    np.testing.assert_allclose(other.loss_curve_, plain.loss_curve_, rtol=1e-6)
-    assert other.quantization_error_ == pytest.approx(plain.quantization_error_, rel=1e-9)
+    np.testing.assert_allclose(other.loss_curve_, plain.loss_curve_, rtol=1e-4 if loose else 1e-6)
+    assert other.quantization_error_ == pytest.approx(plain.quantization_error_, rel=1e-4 if loose else 1e-9)
 
 
 @pytest.mark.filterwarnings("ignore:X has feature names, but TopographicMap was fitted without")
@@ -128,6 +94,19 @@ def test_any_container_takes_weights(contained, solver, amounts):
     np.testing.assert_allclose(other.codebook_, plain.codebook_, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:X has feature names, but TopographicMap was fitted without")
+@pytest.mark.parametrize("winner", ["nearest", "local"])
+def test_any_container_takes_gaps(contained, solver, p, winner, amounts):
+    """Among stored values NaN is missing; what is not stored is zero."""
+    X = np.where(np.random.default_rng(0).uniform(size=amounts.shape) < 0.05, np.nan, amounts)
+    som = TopographicMap(5, 4, solver=solver, p_norm=p, winner=winner, init=amounts[:20].copy(), random_state=0)
+    som.set_params(max_iter=2, output="activations")
+    plain, other = clone(som).fit(X), clone(som).fit(contained(X))
+    np.testing.assert_allclose(other.codebook_, plain.codebook_, rtol=1e-5, atol=1e-9)
+    np.testing.assert_array_equal(np.asarray(plain.predict(contained(X))), plain.labels_)
+    np.testing.assert_allclose(plain.transform(contained(X)), plain.transform(X), rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("norm", [1, 2, 3, np.inf])
 def test_any_container_is_normalized(contained, norm, amounts):
     X = amounts[amounts.any(axis=1)]
@@ -139,11 +118,13 @@ def test_any_container_is_normalized(contained, norm, amounts):
 
 def test_no_container_is_touched(contained, amounts):
     X = contained(amounts)
-    before = X.copy() if scipy.sparse.issparse(X) else np.asarray(X).copy()
+    if type(X).__module__.startswith("dask"):  # what its tasks return may be held by others
+        X = X.persist(scheduler="synchronous")
+    before = X.copy() if scipy.sparse.issparse(X) else values_of(X).copy()
     TopographicMap(4, 4, max_iter=2, normalize=True).fit(X).transform(X)
     if scipy.sparse.issparse(X):
         for part in ("data", "indices", "indptr", "row", "col"):
             if hasattr(before, part):
                 np.testing.assert_array_equal(getattr(X, part), getattr(before, part))
     else:
-        np.testing.assert_array_equal(np.asarray(X), before)
+        np.testing.assert_array_equal(values_of(X), before)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -124,6 +125,37 @@ def test_missing_values_are_found_on_the_workers(X, som):
         clone(som).fit(da.from_array(gappy, chunks=(200, 4)))
 
 
+@pytest.mark.parametrize("solver", ["batch", "stream", "gradient"])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_blocks_may_be_sparse(X, solver, gaps):
+    rng = np.random.default_rng(0)
+    X = X * (rng.uniform(size=X.shape) < 0.5)
+    if gaps:
+        X[5::7, 1] = np.nan
+    lazy, rows = da.from_array(X, chunks=(250, -1)).map_blocks(csr_array), csr_array(X)
+    som = TopographicMap(5, 4, init=rng.normal(size=(20, 4)), solver=solver, max_iter=3, random_state=0)
+    local, remote = clone(som).fit(rows), clone(som).fit(lazy)
+    if solver == "batch":
+        np.testing.assert_array_equal(remote.codebook_, local.codebook_)
+    np.testing.assert_allclose(remote.codebook_, local.codebook_, rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(remote.predict(lazy).compute(), local.labels_)
+    assert remote.score(lazy) == pytest.approx(local.score(rows), rel=1e-6)
+    with pytest.raises(ValueError, match=r"sparse blocks of \(3, 1\) columns; they must hold whole rows: 4 columns"):
+        som.fit(da.from_array(X, chunks=(250, 3)).map_blocks(csr_array))
+
+
+def test_lazy_answers_compute_nothing_and_score_does(X, som):
+    def refuse(block):
+        raise RuntimeError("computed")
+
+    som.fit(X)
+    lazy = da.from_array(X, chunks=(250, 4)).map_blocks(refuse, dtype=X.dtype, meta=X[:0])
+    answers = [som.predict(lazy), som.transform(lazy), som.score_samples(lazy)]
+    for compute in (*(answer.compute for answer in answers), lambda: som.score(lazy)):
+        with pytest.raises(RuntimeError, match="computed"):
+            compute()
+
+
 def test_what_is_wrong_is_named(X, som):
     lazy = da.from_array(X, chunks=(200, 4))
     with pytest.raises(ValueError, match="infinity"):
@@ -142,7 +174,12 @@ def test_what_is_wrong_is_named(X, som):
 
 @pytest.fixture(scope="module")
 def cluster():
-    settings = {"distributed.scheduler.allowed-failures": 20, "distributed.comm.timeouts.connect": "60s"}
+    settings = {
+        "distributed.scheduler.allowed-failures": 20,
+        "distributed.comm.timeouts.connect": "60s",
+        # a worker that takes longer to come back, on a busy machine, would be given up
+        "distributed.deploy.lost-worker-timeout": "10 minutes",
+    }
     with (
         dask.config.set(settings),
         LocalCluster(

@@ -1,7 +1,9 @@
 """The documentation lists every public name, and its gallery stays as wide as promised."""
 
+import ast
 import importlib
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,15 @@ def test_each_example_of_the_gallery_says_what_it_tells():
         assert len(underline) == len(title), example
         assert not blank, example
         assert story, example
+
+
+def test_every_promise_is_kept_by_a_test_that_exists():
+    tables = [line for line in (DOCS / "explanation" / "promises.md").read_text().splitlines() if line.startswith("|")]
+    promises = [line for line in tables if not line.startswith(("|---", "| promise |", "| | what |"))]
+    assert len(promises) >= 35
+    for line in promises:
+        named = re.findall(r"`(tests/test_\w+\.py)::(test_\w+)`", line)
+        assert named, line
+        for file, test in named:
+            statements = ast.parse((DOCS.parent / file).read_text()).body
+            assert test in {each.name for each in statements if isinstance(each, ast.FunctionDef)}, test

@@ -15,7 +15,7 @@ from oracles import (
 from sklearn.base import clone
 
 from sktopo import TopographicMap
-from sktopo._masked_search import MaskedSearch, unit_observed
+from sktopo._masked_search import unit_observed
 from sktopo._search import Search
 from sktopo.metrics import quantization_error, topographic_error
 
@@ -53,13 +53,13 @@ def test_the_search_equals_the_loops(shape, p_norm, normalize, rng):
     np.testing.assert_allclose(search.distance(x, unit), expected[np.arange(n), order[:, -1]], rtol=1e-9, atol=1e-12)
 
 
-def test_what_the_observed_features_add_is_compared_too(gappy, rng):
-    """The local error of a unit, over the observed features: ``sum_k g_jk d_ik``."""
-    W, G = rng.normal(size=(12, 5)), neighborhood_matrix("gaussian", lattice_distances(4, 3, False, False), 1.0)
-    G /= G.sum(axis=1, keepdims=True)
-    smoothed, squares = (torch.from_numpy(G @ values) for values in (W, W**2))
-    found = MaskedSearch(smoothed, 2.0, False, squares - smoothed.square()).bmu(torch.from_numpy(gappy))
-    np.testing.assert_array_equal(found, (masked_distances(gappy, W, 2) ** 2 @ G.T).argmin(axis=1))
+@pytest.mark.parametrize("reach", [0.3, 30.0])
+def test_a_prototype_of_which_nothing_is_seen_is_as_far_as_the_row_is_long(reach, p_norm):
+    """After scaling to unit norm: 1, while what points the other way is at 2 and what points along is at 0."""
+    W = torch.tensor([[0.0, 0.0, reach], [0.3, -0.4, 0.0], [-0.3, 0.4, 0.0]], dtype=torch.float64)
+    x = unit_observed(torch.tensor([[3.0, -4.0, torch.nan], [-3.0, 4.0, torch.nan]], dtype=torch.float64), p_norm)
+    search = Search(W, p_norm, torch.float64, normalize=True)
+    assert search.two_best(x).tolist() == [[1, 0], [2, 0]]
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e300])

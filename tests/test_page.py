@@ -4,14 +4,18 @@ import json
 import shutil
 import time
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+
+mpl.use("Agg")
+
 from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktopo import TopographicMap
-from sktopo.plotting import to_html
+from sktopo.plotting import LabelMapDisplay, to_html
 
 FLAGS = (
     "--headless",
@@ -92,7 +96,32 @@ class Page:
         )
 
     def click(self, unit):
-        """Press the mouse in the middle of a unit's cell."""
+        """Click in the middle of a unit's cell; where the machine is so busy that it was a long press, once more."""
+        for _ in range(5):
+            self.point_at(unit).click().perform()
+            for _ in range(30):
+                if self.run('return model("cells").selected.indices[0] === arguments[0]', unit):
+                    return
+                time.sleep(0.1)
+        raise AssertionError(f"clicks do not select unit {unit}")
+
+    def hover(self, unit):
+        """The text of the box that a pointer on a unit's cell opens."""
+        self.point_at(unit).perform()
+        text = f"{unit} (row"
+        return self.until(
+            """
+            const box = find(document, ".bk-Tooltip")
+            if (box === null || box.shadowRoot === null) return null
+            const lines = Array.from(box.shadowRoot.querySelectorAll(".bk-tooltip-row-label")).map((label) =>
+              `${label.textContent.trim()} ${label.nextElementSibling.textContent.trim()}`)
+            return lines.some((line) => line.includes(arguments[0])) ? lines : null
+            """,
+            text,
+        )
+
+    def point_at(self, unit):
+        """Actions that begin with the pointer in the middle of a unit's cell."""
         from selenium.webdriver.common.action_chains import ActionChains
 
         x, y = self.run(
@@ -108,8 +137,7 @@ class Page:
         )
         actions = ActionChains(self.browser)
         actions.w3c_actions.pointer_action.move_to_location(round(x), round(y))
-        actions.click().perform()
-        self.until('return model("cells").selected.indices[0] === arguments[0]', unit)
+        return actions
 
     def details(self):
         """Heading, hits, and the texts of the tables' cells beside the map."""
@@ -173,6 +201,24 @@ def test_the_page_switches_layers_and_a_click_shows_the_rows(browser, wine, tmp_
         assert [row[:2] for row in rows[1:]] == [[index[i], y[i]] for i in fell]
         for row, i in zip(rows[1:], fell, strict=True):
             np.testing.assert_allclose([float(v) for v in row[2:]], scaled[i], rtol=1e-3, atol=1e-3)
+    assert page.complaints() == []
+
+
+def test_the_pointer_opens_a_box_that_tells_of_the_unit(browser, wine, tmp_path):
+    X, y = wine
+    model = make_pipeline(StandardScaler(), TopographicMap(6, 8, lattice="hexagonal")).fit(X)
+    to_html(model, X, y, path=tmp_path / "map.html")
+    page = Page(browser, tmp_path / "map.html")
+    hits = model[-1].hit_histogram(model[0].transform(X))
+    labels = LabelMapDisplay.from_estimator(model, X, y).labels_
+    unit = int(hits.argmax())
+    lines = page.hover(unit)
+    assert lines == [
+        f"unit: {unit} (row {unit // 8}, column {unit % 8})",
+        f"shown: {model[-1].u_matrix().ravel()[unit]:.4f}",
+        f"hits: {hits.ravel()[unit]:.0f}",
+        f"label: {np.unique(y)[labels[unit]]}",
+    ]
     assert page.complaints() == []
 
 

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -15,12 +16,15 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 from sktopo import TopographicMap, persistence
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def saved(fitted, tmp_path):
 
 
 def assert_same(a, b):
-    assert type(a) is type(b) or isinstance(b, np.generic)
+    assert isinstance(a, type(b)) or isinstance(b, np.generic)
     if isinstance(a, np.ndarray):
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         np.testing.assert_array_equal(a, b)
@@ -133,6 +137,20 @@ def test_a_full_disk_leaves_the_old_file_whole(fitted, saved, iris, room, monkey
     pack = persistence._pack
     monkeypatch.setattr(persistence, "_pack", lambda file, content: pack(FullDisk(file, room), content))
     with pytest.raises(OSError, match="No space left"):
+        TopographicMap(4, 5).fit(iris[0] * 2).save(saved)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == ["map"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, RuntimeError])
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_any_exception_in_mid_save_leaves_the_old_file_whole(error, moment, fitted, saved, iris, monkeypatch):
+    def fail(*_):
+        raise error
+
+    before = saved.read_bytes()
+    monkeypatch.setattr(persistence.os, moment, fail)
+    with pytest.raises(error):
         TopographicMap(4, 5).fit(iris[0] * 2).save(saved)
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == ["map"]
@@ -328,16 +346,72 @@ def test_no_bytes_do_worse_than_a_value_error(data, at, cut):
             persistence._unpack(io.BytesIO(mixed), len(mixed))
 
 
-def test_pickle_and_joblib_round_trip(fitted, iris, tmp_path):
-    joblib.dump(fitted, tmp_path / "map.joblib")
-    for again in (pickle.loads(pickle.dumps(fitted)), joblib.load(tmp_path / "map.joblib", mmap_mode="r")):
-        np.testing.assert_array_equal(again.predict(iris[0]), fitted.labels_)
-        again.partial_fit(iris[0][:50])
+@pytest.mark.parametrize("path", sorted((HERE / "fuzz_corpus").iterdir()), ids=lambda path: path.name)
+def test_what_the_fuzzer_once_found_is_refused(path):
+    """Files that did harm, or loaded, before `load` was mended (``fuzz_load.py``)."""
+    with pytest.raises(ValueError, match=r"no whole map|not a whole sktopo file"):
+        TopographicMap.load(path)
 
 
-@pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parent / "golden").glob("*.sktopo")), ids=lambda path: path.name
-)
+def test_what_a_file_claims_is_not_allocated(saved):
+    """Hostile files of some kilobytes cost some megabytes, whatever sizes or repetitions they speak of."""
+    hostile = [*FOREIGN.values(), *(path.read_bytes() for path in (HERE / "fuzz_corpus").iterdir())]
+    hostile.append(archive({"sktopo.json": header({"device": "x" * 10**6})}))
+    tracemalloc.start()
+    try:
+        for data in hostile:
+            saved.write_bytes(data)
+            with pytest.raises(ValueError, match=r"no whole map|not a whole sktopo file") as refusal:
+                TopographicMap.load(saved)
+            assert len(str(refusal.value)) < 1000
+        assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_generators_that_cannot_be_stored_are_named(fitted, tmp_path):
+    fitted.set_params(random_state=np.random.RandomState(np.random.PCG64(0)))
+    with pytest.raises(TypeError, match="another generator than MT19937 cannot be saved"):
+        fitted.save(tmp_path / "map")
+
+
+def by_pickle(som, path):
+    return pickle.loads(pickle.dumps(som))
+
+
+def by_joblib(som, path):
+    joblib.dump(som, path)
+    return joblib.load(path)
+
+
+def by_joblib_in_place(som, path):
+    joblib.dump(som, path)
+    again = joblib.load(path, mmap_mode="r")
+    assert isinstance(again.codebook_, np.memmap)
+    return again
+
+
+def by_skops(som, path):
+    skops.io.dump(som, path)
+    unknown = skops.io.get_untrusted_types(file=path)
+    assert unknown == ["sktopo.estimator.TopographicMap"]  # nothing else is to be trusted
+    return skops.io.load(path, trusted=unknown)
+
+
+@pytest.mark.parametrize("solver", ["batch", "stream", "gradient"])
+@pytest.mark.parametrize("way", [by_pickle, by_joblib, by_joblib_in_place, by_skops])
+def test_other_ways_to_store_a_map_round_trip(way, solver, iris, tmp_path):
+    X = pd.DataFrame(iris[0], columns=list("abcd"))
+    som = TopographicMap(4, 5, solver=solver, random_state=0, init=iris[0][:20].copy()).fit(X)
+    again = way(som, tmp_path / "map")
+    assert vars(again).keys() == vars(som).keys()
+    for name, value in vars(som).items():
+        assert_same(np.asarray(again.init) if name == "init" else getattr(again, name), value)
+    np.testing.assert_array_equal(again.predict(X), som.labels_)
+    np.testing.assert_array_equal(again.partial_fit(X[:50]).codebook_, som.partial_fit(X[:50]).codebook_)
+
+
+@pytest.mark.parametrize("path", sorted((HERE / "golden").glob("*.sktopo")), ids=lambda path: path.name)
 def test_files_of_older_versions_load(path, iris):
     som = TopographicMap.load(path)
     np.testing.assert_array_equal(som.predict(iris[0]), som.labels_)

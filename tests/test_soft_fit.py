@@ -64,8 +64,8 @@ def test_training_equals_the_loops(arrangement, neighborhood, temperature, rng):
         losses.append(value)
     np.testing.assert_allclose(som.codebook_, W, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(som.loss_curve_, losses, rtol=1e-9)
-    apart = distances(X, som.codebook_, 2)
-    np.testing.assert_allclose(apart[np.arange(60), som.labels_], apart.min(axis=1), rtol=1e-12)
+    to_units = distances(X, som.codebook_, 2)  # units with one neighborhood share a prototype, up to rounding
+    np.testing.assert_allclose(to_units[np.arange(60), som.labels_], to_units.min(axis=1), rtol=1e-12)
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)
@@ -238,10 +238,3 @@ def test_sparse_rows_give_the_map_of_dense_ones(temperature, solver, p, rng):
     dense, sparse = clone(som).fit(X), clone(som).fit(scipy.sparse.csr_array(X))
     np.testing.assert_allclose(sparse.codebook_, dense.codebook_, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(sparse.transform(scipy.sparse.csr_array(X)), dense.transform(X), rtol=1e-6, atol=1e-8)
-
-
-def test_missing_values_are_refused_with_a_remedy(rng):
-    X = rng.normal(size=(30, 3))
-    X[4, 1] = np.nan
-    with pytest.raises(ValueError, match="X contains NaN, but winner='local' takes complete rows only"):
-        TopographicMap(3, 3, winner="local").fit(X)

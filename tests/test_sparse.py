@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sktopo import TopographicMap
 from sktopo._search import Search
 from sktopo._sources import SparseSource
+from sktopo._sparse_search import SparseSearch
 
 CPU = torch.device("cpu")
 
@@ -74,27 +75,70 @@ def test_integer_weights_equal_repeated_rows_to_the_bit(rng):
     np.testing.assert_array_equal(clone(som).fit(X, sample_weight=weight).codebook_, repeated.codebook_)
 
 
-def test_a_bias_of_the_units_is_compared_too(rng):
-    from sktopo._sparse_search import SparseSearch
-
-    X, W, bias = (
-        rng.normal(size=(80, 5)) * (rng.uniform(size=(80, 5)) < 0.4),
-        rng.normal(size=(7, 5)),
-        rng.uniform(size=7),
-    )
-    W, dense = torch.from_numpy(W), Search(torch.from_numpy(W), 2.0, torch.float64)
-    found = SparseSearch(W, 2.0, torch.from_numpy(bias)).bmu(chunk(X), dense)
-    np.testing.assert_array_equal(found, (distances(X, W.numpy(), 2) ** 2 + bias).argmin(axis=1))
+def test_a_spread_of_the_units_is_compared_too(rng):
+    X = rng.normal(size=(80, 5)) * (rng.uniform(size=(80, 5)) < 0.4)
+    W, spread = rng.normal(size=(7, 5)), rng.uniform(size=7)
+    dense = Search(torch.from_numpy(W), 2.0, torch.float64)
+    found = SparseSearch(torch.from_numpy(W), 2.0, torch.from_numpy(spread)).bmu(chunk(X), dense)
+    np.testing.assert_array_equal(found, (distances(X, W, 2) ** 2 + spread**2).argmin(axis=1))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_stored_values_are_finite_numbers(value):
+def test_stored_values_are_not_infinite():
     X = scipy.sparse.csr_array(np.eye(6))
     som = TopographicMap(2, 2).fit(X)
-    X.data[3] = value
+    X.data[3] = np.inf
     for ask in (som.predict, som.fit, som.score, som.partial_fit):
-        with pytest.raises(ValueError, match=r"NaN|infinity"):
+        with pytest.raises(ValueError, match="infinity"):
             ask(X)
+
+
+@pytest.fixture
+def gappy(rng):
+    """A few stored values, and a few of which nothing is known."""
+    X = rng.normal(size=(300, 40)) * (rng.uniform(size=(300, 40)) < 0.2)
+    X[rng.uniform(size=X.shape) < 0.05] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("fractions", [False, True])
+@pytest.mark.parametrize("winner", ["nearest", "local"])
+def test_stored_nan_is_missing_to_the_last_bit(gappy, fractions, winner, rng):
+    """The sums of dense rows, in a frame that leaves zero at zero, are those of sparse ones: integers."""
+    weight = rng.uniform(size=300) if fractions else rng.integers(0, 4, 300)
+    low, high = np.full(40, -8.0), np.full(40, 8.0)  # the midranges are zero: one frame for both
+    X, weight = np.vstack([gappy, low, high]), np.r_[weight, 1, 1]
+    som = TopographicMap(4, 4, winner=winner, init=np.nan_to_num(X[:16]), max_iter=4, solver="batch")
+    dense = clone(som).fit(X, sample_weight=weight)
+    order = rng.permutation(302)
+    for other in (
+        clone(som).fit(scipy.sparse.csr_array(X), sample_weight=weight),
+        clone(som).set_params(batch_size=64).fit(scipy.sparse.csr_array(X[order]), sample_weight=weight[order]),
+    ):
+        np.testing.assert_array_equal(other.codebook_, dense.codebook_)
+        np.testing.assert_array_equal(other.unit_counts_, dense.unit_counts_)
+
+
+@pytest.mark.parametrize("init", ["pca", "random"])
+def test_moments_leave_out_what_is_missing(init, rng):
+    X = rng.normal(size=(120, 1100)) * (rng.uniform(size=(120, 1100)) < 0.1)  # a block power iteration
+    X[rng.uniform(size=X.shape) < 0.02] = np.nan
+    som = TopographicMap(3, 3, init=init, random_state=0, max_iter=2)
+    dense, sparse = clone(som).fit(X), clone(som).fit(scipy.sparse.csr_array(X))
+    np.testing.assert_allclose(sparse.codebook_, dense.codebook_, rtol=1e-6, atol=1e-9)
+
+
+def test_rows_and_columns_that_hold_nothing_are_named(gappy):
+    X, weight = gappy.copy(), np.ones(300)
+    som = TopographicMap(2, 2, max_iter=1).fit(scipy.sparse.csr_array(X))
+    X[7] = np.nan
+    for ask in (som.predict, som.fit, som.score, som.partial_fit):
+        with pytest.raises(ValueError, match=r"Every value in row 7 of X is missing"):
+            ask(scipy.sparse.csr_array(X))
+    X = gappy.copy()
+    X[5:, 3], X[:5, 3], weight[:5] = np.nan, 1, 0
+    with pytest.raises(ValueError, match=r"Every value in column 3 of X is missing"):
+        som.fit(scipy.sparse.csr_array(X), sample_weight=weight)
+    assert np.isfinite(som.score(scipy.sparse.csr_array(X)))
 
 
 WIDE = """

@@ -75,10 +75,10 @@ def test_update_and_distortion_equal_the_loops(neighborhood, rng):
     statistics = grid.statistics(totals(grid, X, weight, winners, 12))
     smooth = make_smoother(lattice, NEIGHBORHOODS[neighborhood]).at(sigma)
     frame = grid.to_frame(torch.from_numpy(W))
-    updated = grid.from_frame(update_codebook(statistics, smooth, frame))
+    updated = grid.from_frame(update_codebook(statistics.smoothed(smooth), frame))
     clipped = np.clip(expected, X.min(axis=0), X.max(axis=0))
     np.testing.assert_allclose(updated.numpy(), clipped, rtol=1e-11)
-    total = distortion_sum(statistics, smooth, frame) * grid.scale.item() ** 2
+    total = distortion_sum(statistics.smoothed(smooth), frame) * grid.scale.item() ** 2
     assert total / weight.sum() == pytest.approx(loss, rel=1e-11)
 
 
@@ -88,7 +88,8 @@ def test_the_update_has_zero_gradient_of_the_frozen_energy(rng):
     grid = make_grid(X)
     statistics = grid.statistics(totals(grid, X, np.ones(50), unit, 9))
     smooth = make_smoother(lattice, NEIGHBORHOODS["gaussian"]).at(sigma)
-    W = grid.from_frame(update_codebook(statistics, smooth, grid.to_frame(torch.zeros(9, 2, dtype=torch.float64))))
+    origin = grid.to_frame(torch.zeros(9, 2, dtype=torch.float64))
+    W = grid.from_frame(update_codebook(statistics.smoothed(smooth), origin))
     W.requires_grad_(True)
     H = torch.from_numpy(neighborhood_matrix("gaussian", lattice_distances(3, 3, False, False), sigma))
     energy = (H[unit] * (torch.from_numpy(X)[:, None] - W).square().sum(dim=2)).sum()
@@ -102,7 +103,7 @@ def test_units_without_mass_keep_their_prototypes():
     statistics = grid.statistics(totals(grid, X, np.ones(2), np.array([0, 0]), 3))
     smooth = make_smoother(RectangularLattice(1, 3), NEIGHBORHOODS["bubble"]).at(0.5)
     previous = torch.tensor([[0.1], [0.2], [0.3]], dtype=torch.float64)
-    updated = update_codebook(statistics, smooth, previous)
+    updated = update_codebook(statistics.smoothed(smooth), previous)
     assert updated[1:].tolist() == previous[1:].tolist()
     assert updated[0].item() == 0  # the mean, which is the frame's origin
 

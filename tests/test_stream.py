@@ -145,7 +145,7 @@ def test_sigma_follows_the_weight_that_was_seen(sheet):
     som = TopographicMap(10, 10, sigma_initial=4.0, sigma_final=0.5, random_state=0, batch_size=500)
     sigmas = [som.partial_fit(sheet[:500]).sigma_ for _ in range(31)]
     seen = 500 * np.arange(31) / (150 * 100)
-    np.testing.assert_allclose(sigmas, 4.0 * (0.5 / 4.0) ** np.minimum(1, seen / 0.6))
+    np.testing.assert_allclose(sigmas, 4.0 * (0.5 / 4.0) ** np.minimum(1, seen / 0.8))
     assert som.weight_seen_ == 31 * 500
     weighted = TopographicMap(10, 10, sigma_initial=4.0, sigma_final=0.5, random_state=0)
     weighted.partial_fit(sheet[:500], sample_weight=np.full(500, 1000.0)).partial_fit(sheet[:500])

@@ -63,7 +63,7 @@ SAMPLES = [
     (with_value(np.inf), "contains infinity(.|\n)*First found in row 7, column 1"),
     (FRAME.assign(income=FRAME.income.where(FRAME.index != 4, np.inf)), "infinity(.|\n)*row 4, column 'income'"),
     (FRAME.assign(city="Graz"), "could not convert string(.|\n)*row 0, column 'city'"),
-    (scipy.sparse.csr_array(with_value(np.nan)), "contains NaN"),
+    (scipy.sparse.csr_array(with_value(np.inf)), "contains infinity"),
     (np.ma.masked_less(X, 0), "masked array, whose mask would be lost"),
     (X * 1j, "Complex data not supported"),
     (X[0], "Reshape your data"),

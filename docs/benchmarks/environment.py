@@ -14,7 +14,7 @@ import contenders
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".benchmarks"
 # fastersom 0.6 needs Python 3.12, and 0.5.0 is its equal on a CPU
-RIVALS = ("fastersom==0.5.0", "minisom==2.3.6", "torchsom==1.3.1")
+RIVALS = ("fastersom==0.5.0", "minisom==2.3.6", "susi==1.4.3", "torchsom==1.3.1")
 # says numpy<2, and runs on NumPy 2
 XPYSOM = ("--no-deps", "xpysom==1.0.7")
 # without --no-cache-dir pip may bring back a wheel that once failed to compile
@@ -34,7 +34,7 @@ def install(directory: Path) -> Path:
     if not python.exists():
         venv.create(directory, with_pip=True)
     pip = (str(python), "-m", "pip", "install", "-q", "-c", "constraints.txt")
-    subprocess.run([*pip, ".[plot]", "setuptools"], cwd=ROOT, check=True)
+    subprocess.run([*pip, ".[plot]", "pandas", "setuptools"], cwd=ROOT, check=True)
     # a folder whose version stays the same would not be installed again
     subprocess.run([*pip, "--force-reinstall", "--no-deps", "."], cwd=ROOT, check=True)
     for rival in (*((name,) for name in RIVALS), XPYSOM, SOMOCLU):

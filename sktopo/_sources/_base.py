@@ -94,14 +94,15 @@ class Source(ABC):
         for start in range(0, n, self.n_rows):
             m = min(self.n_rows, n - start)
             shares = (
-                torch.arange(m, dtype=torch.float64) + torch.rand(m, generator=generator, dtype=torch.float64)
+                torch.arange(m, dtype=torch.float64, device="cpu")
+                + torch.rand(m, generator=generator, dtype=torch.float64, device="cpu")
             ) / m
-            positions.append(self.place(shares)[torch.randperm(m, generator=generator)])
+            positions.append(self.place(shares)[torch.randperm(m, generator=generator, device="cpu")])
         return torch.cat(positions)
 
     def shuffled(self, generator: torch.Generator) -> "Subset":
         """All rows once in random order, with their weights."""
-        order = torch.randperm(self.n_rows, generator=generator)
+        order = torch.randperm(self.n_rows, generator=generator, device="cpu")
         return Subset(self, order, self.weights(order))
 
     def reduce(self, step: Callable[[Tensor, Tensor], Sum]) -> Sum:
@@ -117,7 +118,7 @@ class Source(ABC):
         result, start = None, 0
         for part in self.map_chunks(lambda x, _: step(x)):
             if result is None:
-                result = torch.empty((self.n_rows, *part.shape[1:]), dtype=part.dtype)
+                result = torch.empty((self.n_rows, *part.shape[1:]), dtype=part.dtype, device="cpu")
             result[start : start + len(part)] = part
             start += len(part)
         assert result is not None  # no source is empty
@@ -158,14 +159,22 @@ class Subset(Source):
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows in their order."""
-        for places in torch.split(torch.arange(self.n_rows), chunk_rows(self.n_features)):
-            yield self.take(places), self.weights(places)
+        for places in self._slices(chunk_rows(self.n_features)):
+            yield self._rows(places)
 
     def share_out(self, step: Callable[[Tensor, Tensor], Sum], shares: int) -> Sum:
         """The sum of ``step(x, weight)`` over equal shares of the rows, added in their order."""
-        places = torch.split(torch.arange(self.n_rows), rounded_rows(-(-self.n_rows // shares)))
-        first, *others = share_out(lambda part: step(self.take(part), self.weights(part)), places)
+        places = self._slices(rounded_rows(-(-self.n_rows // shares)))
+        first, *others = share_out(lambda part: step(*self._rows(part)), places)
         return sum(others, first)
+
+    def _slices(self, size: int) -> list[slice]:
+        return [slice(start, min(start + size, self.n_rows)) for start in range(0, self.n_rows, size)]
+
+    def _rows(self, places: slice) -> tuple[Tensor, Tensor]:
+        """The rows at consecutive places of this subset, and their weights."""
+        positions = self._positions[places]
+        return self._whole.take(positions), self.weights(positions) if self._weight is None else self._weight[places]
 
     def take(self, positions: Tensor) -> Tensor:
         """The rows at places of this subset."""

@@ -1,4 +1,4 @@
-"""Dask arrays and data frames: rows stay on the workers, and what they add up to travels.
+"""Dask arrays, of dense or sparse blocks, and data frames: rows stay on the workers, and what they add up to travels.
 
 A pass is one task for each partition and a tree of additions over them. What the tasks do, the codebook included, is
 one node of the graph, so it travels to each worker once. A worker that dies takes nothing with it: dask computes its
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from sktopo._sources._base import Result, Source, Subset, Sum
+from sktopo._sources._sparse import SparseSource
 from sktopo._sources._torch import TensorSource
 
 # How many partial sums are added by one task.
@@ -62,11 +63,11 @@ class DaskRows:
             n_features = len(X.columns)
             blocks, known = X.to_delayed(), None
         else:
-            X = X.rechunk({1: -1})
+            X = _whole_rows(X)
             n_features = X.shape[1]
             blocks, known = X.to_delayed().ravel().tolist(), X.chunks[0]
         if known is None or not np.isfinite(known).all():
-            known = dask.compute(*[dask.delayed(len)(block) for block in blocks])
+            known = dask.compute(*[dask.delayed(_n_rows)(block) for block in blocks])
         lengths = [int(length) for length in known]
         weights = _split(sample_weight, lengths)
         return cls(list(blocks), weights, lengths, n_features, dask_dtype(X))
@@ -141,12 +142,13 @@ class DaskSource(Source):
             if len(wanted):
                 tasks.append(self._delayed(_take, wanted, block, weight))
             first += length
-        return torch.cat(dask.compute(*tasks))
+        rows = torch.cat(dask.compute(*tasks))
+        return rows.coalesce() if rows.is_sparse else rows
 
     def weights(self, positions: Tensor) -> Tensor:
         """The weights at positions."""
         if self._rows.weights[0] is None:
-            return torch.ones(len(positions), dtype=torch.float64)
+            return torch.ones(len(positions), dtype=torch.float64, device="cpu")
         return self._all_weights[positions]
 
     def place(self, shares: Tensor) -> Tensor:
@@ -160,7 +162,9 @@ class DaskSource(Source):
     def draw(self, n: int, generator: torch.Generator) -> Subset:
         """`n` rows in random order, drawn in proportion to their weights and brought here, each one once."""
         positions, order = torch.unique(self.drawn_positions(n, generator), return_inverse=True)
-        return Subset(TensorSource(self.take(positions), None, self.device), order)
+        rows = self.take(positions)
+        drawn = SparseSource.of(rows) if rows.is_sparse else TensorSource(rows, None, self.device)
+        return Subset(drawn, order)
 
     @cached_property
     def _all_weights(self) -> Tensor:
@@ -190,7 +194,7 @@ def ask_lazily(estimator: Any, X: Any, method: str, columns: int | None, dtype: 
     if hasattr(X, "columns"):
         blocks, lengths = X.to_delayed(), [np.nan] * X.npartitions
     else:
-        X = X.rechunk({1: -1})
+        X = _whole_rows(X)
         blocks, lengths = X.to_delayed().ravel(), X.chunks[0]
     node = dask.delayed(estimator, pure=False, traverse=False)
     shape = () if columns is None else (columns,)
@@ -203,9 +207,22 @@ def ask_lazily(estimator: Any, X: Any, method: str, columns: int | None, dtype: 
 
 
 def _ask(estimator: Any, block: Any, method: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    if not len(block):
+    if not _n_rows(block):
         return np.empty((0, *shape), dtype=dtype)
     return np.asarray(getattr(estimator, method)(block), dtype=dtype)
+
+
+def _whole_rows(X: Any) -> Any:
+    """A dask array whose blocks have all columns; those of sparse blocks must have them already."""
+    if X.numblocks[1] > 1 and hasattr(X._meta, "tocsr"):
+        raise ValueError(
+            f"X has sparse blocks of {X.chunks[1]} columns; they must hold whole rows: {X.shape[1]} columns."
+        )
+    return X.rechunk({1: -1})
+
+
+def _n_rows(block: Any) -> int:
+    return int(block.shape[0])
 
 
 def _split(sample_weight: Any, lengths: list[int]) -> list[Any]:
@@ -224,7 +241,7 @@ def _split(sample_weight: Any, lengths: list[int]) -> list[Any]:
 
 
 def _reduce(step: Any, opener: Opener, block: Any, weight: Any) -> Any:
-    return opener(block, weight).reduce(step) if len(block) else None
+    return opener(block, weight).reduce(step) if _n_rows(block) else None
 
 
 def _add(parts: list[Any]) -> Any:
@@ -233,7 +250,7 @@ def _add(parts: list[Any]) -> Any:
 
 
 def _map(step: Any, opener: Opener, block: Any, weight: Any) -> list[Any]:
-    return list(opener(block, weight).map_chunks(step)) if len(block) else []
+    return list(opener(block, weight).map_chunks(step)) if _n_rows(block) else []
 
 
 def _take(positions: Tensor, opener: Opener, block: Any, weight: Any) -> Tensor:
@@ -241,10 +258,10 @@ def _take(positions: Tensor, opener: Opener, block: Any, weight: Any) -> Tensor:
 
 
 def _weights(_: None, opener: Opener, block: Any, weight: Any) -> Tensor:
-    if not len(block):
-        return torch.empty(0, dtype=torch.float64)
-    return opener(block, weight).weights(torch.arange(len(block)))
+    if not _n_rows(block):
+        return torch.empty(0, dtype=torch.float64, device="cpu")
+    return opener(block, weight).weights(torch.arange(_n_rows(block), device="cpu"))
 
 
 def _chunks(_: None, opener: Opener, block: Any, weight: Any) -> list[tuple[Tensor, Tensor]]:
-    return list(opener(block, weight).chunks()) if len(block) else []
+    return list(opener(block, weight).chunks()) if _n_rows(block) else []

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -44,6 +45,14 @@ class SparseSource(ArraySource):
         super().__init__(X, sample_weight, device, prepare, rows)
         default = chunk_rows(1 + X.nnz // X.shape[0], self.n_rows)
         self._rows = default if rows is None else min(rows, default)
+
+    @classmethod
+    def of(cls, rows: Tensor) -> "SparseSource":
+        """Rows that have arrived as a sparse tensor, as a source."""
+        (row, column), values = rows.indices(), rows.values()
+        indptr = np.r_[0, np.bincount(row, minlength=rows.shape[0]).cumsum()]
+        X = scipy.sparse.csr_array((values.numpy(), column.numpy(), indptr), shape=tuple(rows.shape))
+        return cls(X, None, rows.device)
 
     def _tensor(self, rows: Any) -> Tensor:
         row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))

@@ -1,11 +1,5 @@
 """Torch tensors, where they are."""
 
-from collections.abc import Callable
-from typing import ClassVar
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sktopo._sources._array import ArraySource
@@ -25,21 +19,8 @@ class TensorSource(ArraySource):
     prepare : callable, optional
         Applied to every chunk of samples (normalisation).
     rows : int, optional
-        Rows a chunk, at most 8192; None chooses by the width of the data.
+        Rows a chunk, if fewer than by default; None chooses by the width of the data.
     """
-
-    is_dense: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        X: Tensor,
-        sample_weight: NDArray[np.float64] | None,
-        device: torch.device,
-        prepare: Callable[[Tensor], Tensor] | None = None,
-        rows: int | None = None,
-    ) -> None:
-        super().__init__(X, sample_weight, device, prepare, rows)
-        self.dtype = X.dtype
 
     def take(self, positions: Tensor) -> Tensor:
         """The rows at ascending positions."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from sktopo._device import wide_dtype
 from sktopo._fitted import FittedMap, open_query
 from sktopo.distances import paired_distance
-from sktopo.metrics._means import unwrapped, weighted_mean, weighted_sum
+from sktopo.metrics._means import chunk_mean, unwrapped, weighted_mean
 
 # Sources whose shortest paths to all units are held at once.
 SOURCES_AT_ONCE = 256
@@ -81,7 +81,7 @@ def combined_error(
         best, second = search.two_best(x).T
         pair, place = torch.unique(best * n_units + second, return_inverse=True)
         shares = weight.new_zeros(len(pair)).index_add_(0, place, weight)
-        return _Pairs(weighted_sum(search.distance(x, best), weight), pair.cpu(), shares.cpu())
+        return _Pairs(chunk_mean(search.distance(x, best), weight), pair.cpu(), shares.cpu())
 
     chunks = list(source.map_chunks(update))
     pair, place = torch.unique(torch.cat([chunk.pair for chunk in chunks]), return_inverse=True)

@@ -1,6 +1,7 @@
-"""Means over samples as pairs: `weighted_sum` updates with the numbers of a chunk, `weighted_mean` divides at the end.
+"""Means over samples as pairs: `chunk_mean` updates with the numbers of a chunk, `weighted_mean` joins them at the end.
 
-The sums of chunks add, so every measure built on them streams, takes weights and works for any source.
+Every measure built on them streams, takes weights and works for any source. A mean of huge numbers, or under huge
+weights, is finite where their sum would not be.
 """
 
 import math
@@ -14,8 +15,8 @@ from sktopo._fitted import FittedMap
 from sktopo._sources import Source
 
 
-def weighted_sum(values: Tensor, weight: Tensor) -> tuple[float, float]:
-    """Update step of a mean over samples: one chunk's weighted sum, and its weight.
+def chunk_mean(values: Tensor, weight: Tensor) -> tuple[float, float]:
+    """Update step of a mean over samples: one chunk's weighted mean, and its weight.
 
     Parameters
     ----------
@@ -29,23 +30,38 @@ def weighted_sum(values: Tensor, weight: Tensor) -> tuple[float, float]:
     tuple of float
         What `weighted_mean` takes a sequence of.
     """
-    return float((values.to(weight) * weight).sum()), float(weight.sum())
+    total = float(weight.sum())
+    if not total > 0:
+        return 0.0, 0.0
+    scaled, exponent = _near_one(values.to(weight))
+    shares, _ = _near_one(weight)
+    return math.ldexp(float((scaled * shares).sum() / shares.sum()), exponent), total
 
 
 def weighted_mean(parts: Sequence[tuple[float, float]]) -> float:
-    """Compute step of a mean over samples: divide what the chunks have summed.
+    """Compute step of a mean over samples: the mean of what the chunks have found.
 
     Parameters
     ----------
     parts : sequence of tuple of float
-        Results of `weighted_sum`.
+        Results of `chunk_mean`.
 
     Returns
     -------
     float
         The weighted mean.
     """
-    return math.fsum(total for total, _ in parts) / math.fsum(weight for _, weight in parts)
+    heaviest = max(weight for _, weight in parts)
+    total = math.fsum(weight / heaviest for _, weight in parts)
+    return math.fsum(mean * (weight / heaviest / total) for mean, weight in parts)
+
+
+def _near_one(values: Tensor) -> tuple[Tensor, int]:
+    """Numbers divided by a power of two, so that no sum or product of them leaves the range; and its exponent."""
+    largest = float(values.abs().max())
+    lowest = 8 - math.frexp(torch.finfo(values.dtype).max)[1]
+    exponent = max(lowest, math.frexp(largest)[1]) if math.isfinite(largest) else 0
+    return values * 2.0**-exponent, exponent
 
 
 def mean_over_samples(per_row: Callable[[Tensor], Tensor], source: Source) -> float:
@@ -63,7 +79,7 @@ def mean_over_samples(per_row: Callable[[Tensor], Tensor], source: Source) -> fl
     float
         The weighted mean.
     """
-    return weighted_mean(list(source.map_chunks(lambda x, weight: weighted_sum(per_row(x), weight))))
+    return weighted_mean(list(source.map_chunks(lambda x, weight: chunk_mean(per_row(x), weight))))
 
 
 def distances_to_bmu(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
@@ -82,7 +98,25 @@ def distances_to_bmu(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor]
         Chunk ``(n, n_features)`` to distances ``(n,)``.
     """
     search = fitted.search(dtype)
-    return lambda x: search.distance(x, search.bmu(x))
+    return lambda x: in_range(search.distance(x, search.bmu(x)))
+
+
+def in_range(distance: Tensor) -> Tensor:
+    """Distances themselves, or a ValueError if one of them is beyond the largest number.
+
+    Parameters
+    ----------
+    distance : Tensor of shape (n,)
+        Distances.
+
+    Returns
+    -------
+    Tensor
+        The same.
+    """
+    if not bool(torch.isfinite(distance).all()):
+        raise ValueError(f"The distance of a row of X to its unit is too large for {distance.dtype}: scale X down.")
+    return distance
 
 
 def unwrapped(map: Any, X: Any) -> tuple[Any, Any]:

@@ -57,7 +57,7 @@ def topographic_product(map: Any) -> float:
     0.021
     """
     fitted = FittedMap.of(last_step(map))
-    n_units, units = fitted.lattice.n_units, torch.arange(fitted.lattice.n_units)
+    n_units, units = fitted.lattice.n_units, torch.arange(fitted.lattice.n_units, device="cpu")
     if n_units == 1:
         return 0.0
     codebook, coordinates = fitted.codebook.cpu().double(), fitted.lattice.coordinates()

@@ -2,6 +2,9 @@
 
 Samples of one unit share a place, and many more are equally far apart on a lattice. Ties are averaged: tied ranks get
 their mean, and where the k-th neighbor is tied, each of the tied counts by its chance to be among the k.
+
+Samples with missing values are compared over the features that both have, scaled up to all features; a pair that has
+none in common is farther apart than every other, and all such pairs are tied.
 """
 
 import math
@@ -14,14 +17,14 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 from torch import Tensor
 
-from sktopo._device import block_rows
+from sktopo._device import block_rows, chunk_rows
 from sktopo._fitted import FittedMap, open_query
 from sktopo._threads import map_chunks
 from sktopo._validation import make_generator
-from sktopo.distances import minkowski
+from sktopo.distances import common_minkowski, minkowski
 from sktopo.metrics._means import unwrapped
 
-# Lattice distances that agree to so many decimals are ties.
+# Lattice distances that agree to so many decimals are ties, and those of rows of unit norm with gaps.
 DECIMALS = 9
 
 
@@ -39,7 +42,8 @@ def trustworthiness(
     map : TopographicMap or Pipeline
         A fitted map, or a fitted Pipeline that ends in one.
     X : array-like of shape (n_samples, n_features)
-        Samples, as the map or Pipeline takes them.
+        Samples, as the map or Pipeline takes them. Samples with missing values (NaN) are compared over the features
+        that both have, scaled up to all features; pairs without a common one are the farthest.
     n_neighbors : int, default=5
         Number of neighbors k, below half the number of samples compared.
     max_samples : int, default=5000
@@ -90,7 +94,8 @@ def continuity(
     map : TopographicMap or Pipeline
         A fitted map, or a fitted Pipeline that ends in one.
     X : array-like of shape (n_samples, n_features)
-        Samples, as the map or Pipeline takes them.
+        Samples, as the map or Pipeline takes them. Samples with missing values (NaN) are compared over the features
+        that both have, scaled up to all features; pairs without a common one are the farthest.
     n_neighbors : int, default=5
         Number of neighbors k, below half the number of samples compared.
     max_samples : int, default=5000
@@ -133,27 +138,34 @@ class _Places:
 
     def __init__(self, map: Any, X: ArrayLike, n_neighbors: int, max_samples: int, random_state: Any) -> None:
         fitted, source = open_query(*unwrapped(map, X))
-        rows = torch.arange(source.n_rows)
+        rows = torch.arange(source.n_rows, device="cpu")
         if source.n_rows > max_samples:
-            rows = torch.randperm(source.n_rows, generator=make_generator(random_state))[:max_samples].sort().values
+            rows = torch.randperm(source.n_rows, generator=make_generator(random_state), device="cpu")
+            rows = rows[:max_samples].sort().values
         self.n, self.k = len(rows), n_neighbors
         if not 1 <= n_neighbors < self.n / 2:
             raise ValueError(
                 f"n_neighbors must be at least 1 and less than half the {self.n} samples compared, got {n_neighbors!r}."
             )
         samples = source.take(rows)
-        if bool(torch.isnan(samples).any()):
-            raise ValueError(
-                "X has missing values: trustworthiness and continuity compare samples with each other and need all "
-                "features; impute the values first, for example with sklearn.impute.KNNImputer."
-            )
         self._fitted: FittedMap = fitted
         self._bmu = fitted.search(source.dtype).bmu(samples).cpu()
         self._samples = samples.cpu().to_dense().double()
+        self._gaps = bool(torch.isnan(self._samples).any())
 
     def in_data(self, rows: Tensor) -> Tensor:
         """Distances of some samples to all (b, n)."""
-        return minkowski(self._samples[rows], self._samples, self._fitted.p_norm)
+        fitted, some = self._fitted, self._samples[rows]
+        if not self._gaps:
+            return minkowski(some, self._samples, fitted.p_norm)
+        size = chunk_rows(self._samples.shape[1])
+        parts = [
+            common_minkowski(some, others, fitted.p_norm, normalize=fitted.normalize)
+            for others in torch.split(self._samples, max(1, size // len(some)))
+        ]
+        apart = torch.cat(parts, dim=1)
+        # rows of unit norm that have few features in common are often as far apart, but for rounding
+        return apart.round(decimals=DECIMALS) if fitted.normalize else apart
 
     def on_map(self, rows: Tensor) -> Tensor:
         """Squared lattice distances of some samples to all (b, n); what is tied is equal."""
@@ -169,7 +181,7 @@ class _Places:
             rank = mean_rank(far(rows).scatter(1, rows[:, None], -1.0))
             return float((member * (rank - self.k).clamp(min=0)).sum())
 
-        blocks = torch.split(torch.arange(self.n), block_rows(self.n, 8))
+        blocks = torch.split(torch.arange(self.n, device="cpu"), block_rows(self.n, 8))
         return 1 - math.fsum(map_chunks(behind, blocks)) * 2 / (self.n * self.k * (2 * self.n - 3 * self.k - 1))
 
 

@@ -57,8 +57,4 @@ def _soft_shares_of_block(frame: Frame, x: Tensor, weight: Tensor, search: Searc
     scale = float(frame.scale)  # in the frame, where no square overflows
     shares = responsibilities_of_roots(search.distances(x).div_(scale), temperature / scale / scale)
     entropy = float(weight @ torch.special.entr(shares).sum(dim=1))
-    samples = frame.samples(x)
-    sqnorm = samples.square().sum(dim=1, keepdim=True)
-    values = torch.cat([samples, torch.ones_like(sqnorm), sqnorm], dim=1)
-    table = shares.T @ (values * weight[:, None])
-    return Assigned(UnitStatistics(table[:, -2], table[:, :-2], table[:, -1]), entropy)
+    return Assigned(UnitStatistics.of_shares(frame, x, weight, shares), entropy)

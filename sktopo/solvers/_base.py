@@ -63,16 +63,14 @@ class Problem:
         search = self.search(codebook, averaging, wide_dtype(codebook.device), centre)
         return partial(soft_shares, self.frame, search=search, temperature=self.temperature)
 
-    def loss(self, assigned: Assigned, averaging: Averaging, codebook: Tensor) -> float:
-        """Mean energy of the samples, less ``2T`` times the mean entropy of their assignment, in the data's units."""
-        units = assigned.units
-        energy = self.distortion(units, self.winner.spreading(averaging), codebook)
-        return energy - 2 * self.temperature * assigned.entropy / float(units.counts.sum())
+    def loss(self, assigned: Assigned, gathered: UnitStatistics, codebook: Tensor) -> float:
+        """Mean energy of the samples, less ``2T`` times the mean entropy of their assignment, in the data's units.
 
-    def distortion(self, statistics: UnitStatistics, smooth: Callable[[Tensor], Tensor], codebook: Tensor) -> float:
-        """Mean over the samples of the statistics of ``sum_j h(c, j) |x - w_j|^2``, in the units of the data."""
-        total = float(statistics.counts.sum())
-        return distortion_sum(statistics, smooth, codebook) / total * float(self.frame.scale.square())
+        `gathered` is what units have, smoothed.
+        """
+        total = float(assigned.units.counts.sum())
+        energy = distortion_sum(gathered, codebook) / total * float(self.frame.scale.square())
+        return energy - 2 * self.temperature * assigned.entropy / total
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,10 @@ class BatchSolver(Solver):
         sigma = problem.sigma(self._progress(epoch))
         averaging = Averaging(self._smoother.at(sigma), previous, problem.lattice.n_units)
         assigned = self._assigned(previous, averaging)
-        loss, statistics = problem.loss(assigned, averaging, previous), assigned.units
-        updated = update_codebook(statistics, problem.winner.spreading(averaging), previous)
-        codebook = problem.constrained(updated)
+        statistics = assigned.units
+        gathered = statistics.smoothed(problem.winner.spreading(averaging))
+        loss = problem.loss(assigned, gathered, previous)
+        codebook = problem.constrained(update_codebook(gathered, previous))
         moved = movement(codebook, previous, statistics)
         return State(codebook, sigma, statistics, problem.lattice, (*state.losses, loss), state.passes + 1, moved)
 

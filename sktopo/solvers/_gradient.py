@@ -8,13 +8,14 @@ is not the best prototype, and the gradient of the distances says where a better
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from sktopo._assignment import WINNERS, Averaging
-from sktopo._frame import DataRange
+from sktopo._frame import DataRange, Frame
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source, Subset
 from sktopo._statistics import Grid
@@ -56,6 +57,9 @@ class GradientSolver(Solver):
         self._smoother = make_smoother(problem.lattice, problem.neighborhood)
         # unit vectors are compared as they are, everything else in the frame
         self._scale = 1.0 if problem.normalize else float(problem.frame.scale)
+        # sparse rows have a frame with a unit of its own, and the same steps
+        extent = replace(problem.frame.extent, from_zero=False)
+        self._unit = 1.0 if problem.normalize else float(Frame(extent).scale) / self._scale
 
     @classmethod
     def survey(cls, source: Source, generator: torch.Generator) -> Moments:  # noqa: ARG003
@@ -74,7 +78,7 @@ class GradientSolver(Solver):
         rows = source.draw(max(1, round(share * source.n_rows)), self.settings.generator)
         with torch.inference_mode(False), torch.enable_grad():
             layer = self._layer(state.codebook)
-            optimizer = torch.optim.Adam(layer.parameters(), lr=self.settings.learning_rate, betas=BETAS)
+            optimizer = torch.optim.Adam(layer.parameters(), lr=self._step_size, betas=BETAS, eps=1e-8 * self._unit)
             if state.optimizer is not None:
                 optimizer.load_state_dict(state.optimizer)
             loss, sigma = self._minimise(layer, optimizer, rows, (epoch, epoch + share))
@@ -85,6 +89,10 @@ class GradientSolver(Solver):
         moved = movement(codebook, state.codebook, units)
         losses, passes = (*state.losses, loss), state.passes + share
         return State(codebook, sigma, units, problem.lattice, losses, passes, moved, optimizer.state_dict())
+
+    @property
+    def _step_size(self) -> float:
+        return self.settings.learning_rate * self._unit
 
     def _minimise(
         self, layer: TopographicLayer, optimizer: torch.optim.Optimizer, rows: Subset, passes: tuple[float, float]
@@ -98,7 +106,7 @@ class GradientSolver(Solver):
             final_step = last >= self._passes and start + self._batch >= rows.n_rows
             sigma = self.problem.sigma(1.0 if final_step else done)
             for group in optimizer.param_groups:
-                group["lr"] = self.settings.learning_rate * min(1.0, (1 - done) / self.hold)
+                group["lr"] = self._step_size * min(1.0, (1 - done) / self.hold)
             optimizer.zero_grad()
             x, mask = self._samples(part)
             loss = layer.loss(x, sigma, temperature, mask=mask)
@@ -109,7 +117,7 @@ class GradientSolver(Solver):
 
     def _samples(self, part: Subset) -> tuple[Tensor, Tensor | None]:
         """Dense rows as the layer takes them, and where values were observed if some are missing."""
-        x = part.take(torch.arange(part.n_rows))
+        x = part.take(torch.arange(part.n_rows, device="cpu"))
         x = x.to_dense() if x.is_sparse else x
         x = x if self.problem.normalize else self.problem.frame.samples(x).to(x.dtype)
         missing = torch.isnan(x)

@@ -38,8 +38,8 @@ SMALLEST_STEP = 512
 LARGEST_STEP = 8192
 # Multiplications of a share of a step that is worth handing to a worker.
 WORTHWHILE = 4e7
-# Each share of a step has a table of sums of its own.
-MOST_SHARES = 8
+# Each share of a step has a table of sums of its own: there are at most so many, and they take no more than this.
+MOST_SHARES, SHARES_VALUES = 8, 2**20
 
 
 def default_rows(n_rows: int, n_units: int) -> int:
@@ -102,13 +102,12 @@ class Stage:
 
     def step(self, place: Place, rows: Subset, sigma: float) -> Place:
         """Search some rows and add their statistics to those of the rows before, which fade."""
-        problem, n_units = self.problem, self.lattice.n_units
+        problem = self.problem
         prototypes = problem.frame.position(place.codebook)
         # the mean is a good enough centre here, and quicker than the median
         averaging = self._averaging(sigma)
         add_up = problem.assign(prototypes, averaging, rows.dtype, prototypes.mean(dim=0))
-        shares = int(rows.n_rows * n_units * rows.n_features / WORTHWHILE) // 2 * 2
-        added = rows.share_out(add_up, max(1, min(shares, MOST_SHARES)))
+        added = rows.share_out(add_up, self._shares(rows))
         remembered = window(problem.lattice.n_units, sigma) * (RESTING_MEMORY if sigma == problem.sigma.final else 1)
         statistics = place.statistics.scaled(max(0.0, 1 - rows.total_weight / remembered)) + added.units
         return Place(self._codebook(statistics, averaging, place.codebook), statistics, sigma, added)
@@ -117,25 +116,32 @@ class Stage:
         """The state after this stage, with a codebook for the whole lattice."""
         codebook = _resampled(place.codebook, self.lattice, self.problem.lattice)
         problem = self.problem
-        loss = problem.loss(place.latest, self._averaging(place.sigma), place.codebook)
+        spread = problem.winner.spreading(self._averaging(place.sigma))
+        loss = problem.loss(place.latest, place.latest.units.smoothed(spread), place.codebook)
         loss *= problem.winner.coarse_factor(problem.lattice.n_units / self.lattice.n_units)
         moved = movement(codebook, state.codebook, place.latest.units)
         return State(
             codebook, place.sigma, place.statistics, self.lattice, (*state.losses, loss), state.passes + passes, moved
         )
 
+    def _shares(self, rows: Subset) -> int:
+        """How many parts of a step are worth handing out; the number of threads has no part in it."""
+        values = self.lattice.n_units * rows.n_features
+        most = max(2, min(MOST_SHARES, SHARES_VALUES // values))
+        return max(1, min(most, int(rows.n_rows * values / WORTHWHILE) // 2 * 2))
+
     def _averaging(self, sigma: float) -> Averaging:
         return Averaging(self._smoother.at(sigma), self.problem.frame.scale, self.lattice.n_units)
 
     def _codebook(self, statistics: UnitStatistics, averaging: Averaging, previous: Tensor) -> Tensor:
-        spread = self.problem.winner.spreading(averaging)
-        return self.problem.constrained(update_codebook(statistics, spread, previous))
+        gathered = statistics.smoothed(self.problem.winner.spreading(averaging))
+        return self.problem.constrained(update_codebook(gathered, previous))
 
 
 class StreamSolver(Solver):
     """Streaming training with any winner; the number of rows it touches does not grow with the data."""
 
-    hold: ClassVar[float] = 0.4
+    hold: ClassVar[float] = 0.2
 
     def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
         super().__init__(problem, settings, source)
@@ -145,7 +151,7 @@ class StreamSolver(Solver):
         else:
             n_drawn = max(1, round(wanted * source.n_rows))
         self._steps = plan(problem, settings.batch_size, n_drawn)
-        self._rows = source.draw(n_drawn, settings.generator)
+        self._rows = source.alone(lambda: source.draw(n_drawn, settings.generator))
 
     @classmethod
     def survey(cls, source: Source, generator: torch.Generator) -> Moments:
