@@ -221,3 +221,12 @@ def common_distances(X, p, normalize=False):
                 a, b = (unit_norm([v[common]], p)[0] if normalize else v[common] for v in (x, y))
                 result[i, j] = distance(a, b, p) * (1 if math.isinf(p) else (X.shape[1] / common.sum()) ** (1 / p))
     return result
+
+
+def with_gaps(X, share, rng):
+    """A share of the values removed, but never all of a row or column."""
+    X = X.copy()
+    X[rng.uniform(size=X.shape) < share] = np.nan
+    rows, columns = X.shape
+    X[np.arange(rows), rng.integers(0, columns, rows)] = rng.normal(size=rows)
+    return X

@@ -11,6 +11,7 @@ from oracles import (
     neighborhood_matrix,
     reported_distances,
     unit_norm,
+    with_gaps,
 )
 from sklearn.base import clone
 
@@ -18,15 +19,6 @@ from sktopo import TopographicMap
 from sktopo._masked_search import unit_observed
 from sktopo._search import Search
 from sktopo.metrics import quantization_error, topographic_error
-
-
-def with_gaps(X, share, rng):
-    """A share of the values removed, but never all of a row or column."""
-    X = X.copy()
-    X[rng.uniform(size=X.shape) < share] = np.nan
-    rows, columns = X.shape
-    X[np.arange(rows), rng.integers(0, columns, rows)] = rng.normal(size=rows)
-    return X
 
 
 @pytest.fixture

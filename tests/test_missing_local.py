@@ -11,6 +11,7 @@ from oracles import (
     neighborhood_matrix,
     responsibilities,
     unit_norm,
+    with_gaps,
 )
 from sklearn.base import clone
 
@@ -45,15 +46,6 @@ def temperature(request):
 @pytest.fixture
 def gappy(rng):
     return with_gaps(rng.normal(size=(70, 5)), 0.3, rng)
-
-
-def with_gaps(X, share, rng):
-    """A share of the values removed, but never all of a row or column."""
-    X = X.copy()
-    X[rng.uniform(size=X.shape) < share] = np.nan
-    rows, columns = X.shape
-    X[np.arange(rows), rng.integers(0, columns, rows)] = rng.normal(size=rows)
-    return X
 
 
 def matrix(arrangement, sigma, shape=(4, 3), neighborhood="gaussian"):
