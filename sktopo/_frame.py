@@ -95,6 +95,7 @@ class Frame:
         self.scale = unit[varies].max() if bool(varies.any()) else torch.ones_like(unit[0])
         self._feature_unit = torch.where(varies, unit, self.scale)
         size = extent.low.abs() / 4 + extent.high.abs() / 4 + self._feature_unit / 4
+        self._half_low, self._half_high = extent.low / 2, extent.high / 2
         self._rounding = 8 * torch.finfo(unit.dtype).eps * size
 
     def to_frame(self, codebook: Tensor) -> Tensor:
@@ -107,11 +108,9 @@ class Frame:
 
     def from_frame(self, codebook: Tensor) -> Tensor:
         """A codebook in the data's own coordinates; what rounding pushed out of the data's range is put back."""
-        half = self._half_centre + codebook * (self.scale / 2)
-        low, high = self.extent.low / 2, self.extent.high / 2
-        half = torch.where((half < low) & (half > low - self._rounding), low, half)
-        half = torch.where((half > high) & (half < high + self._rounding), high, half)
-        return half * 2
+        half = self._half_centre.add(codebook, alpha=float(self.scale / 2))
+        inside = half.clamp(self._half_low, self._half_high)
+        return torch.where((half - inside).abs_() < self._rounding, inside, half).mul_(2)
 
     def clipped(self, codebook: Tensor) -> Tensor:
         """A codebook in the frame, moved into the data's range."""

@@ -63,7 +63,7 @@ class Search:
         # halves, because the difference of two huge values of opposite sign must stay finite
         halves = codebook.to(self._wide) / 2
         # the median: a few prototypes on outliers must not move the centre away from all others
-        middle = halves.median(dim=0).values if centre is None else centre.to(halves) / 2
+        middle = _median(halves) if centre is None else centre.to(halves) / 2
         spread = halves - middle
         size, reach = float(middle.abs().max()), float(spread.abs().max())
         if not _within(dtype, size, reach):
@@ -261,6 +261,15 @@ class MinkowskiScores(Scores):
 def plain_scores(centred: Tensor, p_norm: float) -> Scores:
     """Scores by which the nearest unit wins."""
     return (EuclideanScores if p_norm == 2 else MinkowskiScores)(centred, p_norm)
+
+
+def _median(points: Tensor) -> Tensor:
+    """Median of each feature, the lower one of two."""
+    if points.device.type != "cpu":
+        return points.median(dim=0).values
+    ordered, position = points.clone(), (len(points) - 1) // 2
+    ordered.numpy().partition(position, axis=0)  # SIMD; torch's selection guesses branches wrong
+    return ordered[position]
 
 
 def _ends(x: Tensor) -> tuple[float, float]:

@@ -173,7 +173,7 @@ class Grid(Frame):
         self._weight_unit = 1.0 if self._integer_weights else 2.0 ** math.frexp(extent.total_weight * 1.000001)[1]
 
     def limbs(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Weighted samples as integers: (2, n, columns), in the widest type.
+        """Weighted samples as integers: (n, 2, columns), in the widest type.
 
         The columns are the features, which of them are there if values are missing, ones and the squares.
         """
@@ -189,7 +189,7 @@ class Grid(Frame):
         return self._weighted_limbs(values, (weight / self._weight_unit)[:, None])
 
     def totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
-        """Integer sums of one chunk: int64 (2, n_units, columns). Totals of chunks add."""
+        """Integer sums of one chunk: int64 (n_units, 2, columns). Totals of chunks add."""
         if x.is_sparse:
             return self._sparse_totals(x, weight, unit, n_units)
         columns = x.shape[1] * (1 + self.extent.missing) + 2
@@ -199,14 +199,14 @@ class Grid(Frame):
         return sums.to(torch.int64)
 
     def added(self, limbs: Tensor, unit: Tensor, n_units: int) -> Tensor:
-        """Integer sums of one chunk from its limbs: int64 (2, n_units, columns)."""
+        """Integer sums of one chunk from its limbs: int64 (n_units, 2, columns)."""
         sums = self._no_sums(n_units, limbs.shape[2])
         _scatter(limbs, unit, sums)
         return sums.to(torch.int64)
 
     def _no_sums(self, n_units: int, columns: int) -> Tensor:
         dtype = self.scale.dtype if self._in_floats else torch.int64
-        return torch.zeros((2, n_units, columns), dtype=dtype, device=self.scale.device)
+        return torch.zeros((n_units, 2, columns), dtype=dtype, device=self.scale.device)
 
     def _sparse_totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
         """The same, stored value by stored value: zero is zero on the grid of sparse rows."""
@@ -226,22 +226,22 @@ class Grid(Frame):
             torch.cat([on_grid, torch.ones_like(squares), squares]), torch.cat([weights, weight, weight])
         )
         sums = torch.zeros((2, n_units * width), dtype=torch.int64, device=on_grid.device)
-        for limb, into in zip(limbs, sums, strict=True):  # few values, large tables: integers need no second table
+        for limb, into in zip(limbs.unbind(1), sums, strict=True):  # few values, large tables: integers need no second table
             into.scatter_add_(0, places, limb.to(torch.int64))
         totals = sums.view(2, n_units, width)
         totals[:, :, n_features:-2] += totals[:, :, -2:-1]
-        return totals
+        return totals.transpose(0, 1)
 
     def _weighted_limbs(self, values: Tensor, weight: Tensor) -> Tensor:
         """Integers that stand for values times weights."""
         if self._integer_weights:
-            return _limbs(values, LIMB_BITS).mul_(weight)
+            return _limbs(values, LIMB_BITS).mul_(weight[:, None])
         return _limbs(values.mul_(weight), 2 * LIMB_BITS)
 
     def statistics(self, totals: Tensor) -> UnitStatistics:
         """Statistics in the frame from integer sums, rounded once."""
         high_bits = LIMB_BITS if self._integer_weights else 2 * LIMB_BITS
-        high, low = totals.to(self.scale.dtype)
+        high, low = totals.to(self.scale.dtype).unbind(1)
         values = (high * 2.0**-high_bits + low * 2.0 ** -(high_bits + LIMB_BITS)) * self._weight_unit
         n_features = len(self._relative_unit)
         observed = values[:, n_features:-2] if self.extent.missing else None
@@ -268,14 +268,13 @@ def _filled(samples: Tensor) -> Tensor:
 
 def _scatter(limbs: Tensor, unit: Tensor, sums: Tensor) -> None:
     """Add limbs to the sums of their units; exact: the integers of a chunk sum up to less than 2^53."""
-    for limb, into in zip(limbs, sums, strict=True):
-        into.scatter_add_(0, unit[:, None].expand_as(limb), limb.to(sums.dtype))
+    sums.flatten(1).index_add_(0, unit, limbs.flatten(1).to(sums.dtype))
 
 
 def _limbs(values: Tensor, bits: int) -> Tensor:
-    """Values as ``high 2^-bits + low 2^-(bits + 26)`` with integers `high` and `low`: (2, n, m)."""
-    limbs = values.new_empty((2, *values.shape))
-    high, low = limbs
+    """Values as ``high 2^-bits + low 2^-(bits + 26)`` with integers `high` and `low`: (n, 2) or (n, 2, m)."""
+    limbs = values.new_empty((len(values), 2, *values.shape[1:]))
+    high, low = limbs.unbind(1)
     torch.mul(values, 2.0**bits, out=low)
     torch.round(low, out=high)
     low.sub_(high).mul_(2.0**LIMB_BITS).round_()

@@ -6,12 +6,14 @@ many threads do not multiply them. What limits a worker to one core is set insid
 and all other threads keep their settings.
 """
 
+import ctypes
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -51,11 +53,9 @@ def map_chunks(
         yield from map(function, chunks)
         return
     executor, waiting = _executor(os.getpid(), workers), deque[Future[Result]]()
-    abandoned = getattr(_owned, "abandoned", None)
     try:
         for chunk in chunks:
-            if abandoned is not None and abandoned.is_set():
-                raise KeyboardInterrupt
+            _stop_if_abandoned()
             waiting.append(executor.submit(function, chunk))
             if len(waiting) > queued * workers:
                 yield waiting.popleft().result()
@@ -72,6 +72,7 @@ def share_out(function: Callable[[Chunk], Result], shares: Sequence[Chunk]) -> l
     For a few shares of some milliseconds: less is handed over than in `map_chunks`, and nobody waits idly.
     """
     workers = _n_workers()
+    _stop_if_abandoned()
     if workers == 1 or len(shares) == 1:
         return [function(share) for share in shares]
     executor = _executor(os.getpid(), workers)
@@ -88,11 +89,12 @@ def run_alone(function: Callable[[], Result]) -> Result:
     """``function()`` on a thread that computes alone, while the caller waits.
 
     A run of many small operations is slowed down by a second core more than it is helped: between them the threads of
-    OpenMP spin, and take that core from the workers that chunks go to. If the caller is interrupted, the chunks that
-    `function` still has to hand out are abandoned.
+    OpenMP spin, and take that core from the workers that chunks go to. A thread that computes alone already goes on
+    itself. If the caller is interrupted, what `function` still has to hand out or to begin is abandoned.
     """
     workers = _n_workers()
-    if workers == 1:
+    if workers == 1 or hasattr(_owned, "abandoned"):
+        _stop_if_abandoned()
         return function()
     abandoned = threading.Event()
 
@@ -106,6 +108,13 @@ def run_alone(function: Callable[[], Result]) -> Result:
     except BaseException:
         abandoned.set()
         raise
+
+
+def _stop_if_abandoned() -> None:
+    """Leave a run whose caller was interrupted."""
+    abandoned = getattr(_owned, "abandoned", None)
+    if abandoned is not None and abandoned.is_set():
+        raise KeyboardInterrupt
 
 
 def _n_workers() -> int:
@@ -128,3 +137,18 @@ def _conductors(process: int) -> ThreadPoolExecutor:  # noqa: ARG001
 def _compute_alone() -> None:
     torch.get_num_threads()  # torch sets a new thread up at its first question; only then can it be told otherwise
     threadpool_limits(1, user_api="openmp")
+    limit_mkl = _mkl_limit()
+    if limit_mkl is not None:  # once torch.set_num_threads was called, MKL heeds no limit but its own
+        limit_mkl(1)
+
+
+@cache
+def _mkl_limit() -> Callable[[int], int] | None:
+    """What sets the threads that MKL, if torch was built with it, uses for the calls of this thread."""
+    libraries = Path(torch.__file__).parent / "lib"
+    for name in ("libtorch_cpu.so", "mkl_rt.2.dll"):
+        try:
+            return ctypes.CDLL(str(libraries / name)).MKL_Set_Num_Threads_Local  # type: ignore[no-any-return]
+        except (OSError, AttributeError):
+            continue
+    return None

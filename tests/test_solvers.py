@@ -14,6 +14,8 @@ from sktopo.solvers._stream import Stage, default_rows, plan, step_rows, window
 
 
 class Watch:
+    silent = False
+
     def __init__(self, stop_after=10**9):
         self.epochs, self.announced, self.stop_after = [], None, stop_after
 

@@ -20,6 +20,7 @@ from sktopo._frame import Frame
 from sktopo._search import Search
 from sktopo._sources import Source
 from sktopo._statistics import UnitStatistics, distortion_sum
+from sktopo._validation import callbacks_of
 from sktopo.distances import normalized
 from sktopo.initialization import Moments
 from sktopo.lattices import Lattice
@@ -100,6 +101,10 @@ class State(NamedTuple):
 class Run(Protocol):
     """Who watches a run."""
 
+    @property
+    def silent(self) -> bool:
+        """Whether nobody listens, so that no epoch has to end where the run was started."""
+
     def begin(self, n_epochs: int) -> None:
         """The run starts and will take at most so many epochs."""
 
@@ -122,6 +127,7 @@ class CallbackRun:
         self._arguments = {"estimator": estimator, "X": X, "y": y}
         self._learned = learned
         self._keep = keep
+        self.silent = not callbacks_of(estimator)
         self._fit: Any = None
         self._epoch: Any = None
 
@@ -190,6 +196,10 @@ class Solver(ABC):
     def run(self, state: State, watch: Run) -> State:
         """Train from a state, the first one or one that an earlier run has reached, and return the last."""
         watch.begin(self.n_epochs)
+        loop = partial(self._loop, state, watch)
+        return self.source.alone(loop) if watch.silent else loop()
+
+    def _loop(self, state: State, watch: Run) -> State:
         for epoch in range(len(state.losses), self.n_epochs):
             if self._rests(state):
                 break
