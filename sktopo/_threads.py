@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,6 +50,10 @@ def map_chunks(
 ) -> Iterator[Result]:
     """``function`` of every chunk, in order, on as many workers as torch would use threads for the caller."""
     workers = _n_workers()
+    if _computes_alone():  # a single chunk stays where it is
+        chunks = iter(chunks)
+        begun = list(islice(chunks, 2))
+        workers, chunks = 1 if len(begun) < 2 else workers, chain(begun, chunks)
     if workers == 1:
         yield from map(function, chunks)
         return
@@ -93,7 +98,7 @@ def run_alone(function: Callable[[], Result]) -> Result:
     itself. If the caller is interrupted, what `function` still has to hand out or to begin is abandoned.
     """
     workers = _n_workers()
-    if workers == 1 or hasattr(_owned, "abandoned"):
+    if workers == 1 or _computes_alone():
         _stop_if_abandoned()
         return function()
     abandoned = threading.Event()
@@ -108,6 +113,11 @@ def run_alone(function: Callable[[], Result]) -> Result:
     except BaseException:
         abandoned.set()
         raise
+
+
+def _computes_alone() -> bool:
+    """Whether this thread is one that `run_alone` has started."""
+    return hasattr(_owned, "abandoned")
 
 
 def _stop_if_abandoned() -> None:

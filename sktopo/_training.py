@@ -40,11 +40,16 @@ class Training(NamedTuple):
         generator = make_generator(estimator.random_state)
         journal = _journal(estimator, all_rows, generator)
         kind = choose_solver(estimator.solver, source.n_rows)
-        problem, codebook = source.alone(lambda: _problem(estimator, kind, all_rows, generator))
         settings = Settings(estimator.max_iter, estimator.tol, estimator.batch_size, generator, estimator.learning_rate)
-        solver = kind(problem, settings, source)
-        resumed = None if journal is None else journal.resumed(problem.lattice)
-        return cls(solver, resumed or solver.first_state(codebook), journal)
+
+        def prepare() -> tuple[Solver, State]:
+            problem, codebook = _problem(estimator, kind, all_rows, generator)
+            solver = kind(problem, settings, source)
+            return solver, solver.first_state(codebook)
+
+        solver, first = source.alone(prepare)
+        resumed = None if journal is None else journal.resumed(solver.problem.lattice)
+        return cls(solver, resumed or first, journal)
 
     def keep(self, state: State) -> None:
         """Tell the journal of a state."""

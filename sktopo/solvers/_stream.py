@@ -151,7 +151,7 @@ class StreamSolver(Solver):
         else:
             n_drawn = max(1, round(wanted * source.n_rows))
         self._steps = plan(problem, settings.batch_size, n_drawn)
-        self._rows = source.alone(lambda: source.draw(n_drawn, settings.generator))
+        self._rows = source.draw(n_drawn, settings.generator)
 
     @classmethod
     def survey(cls, source: Source, generator: torch.Generator) -> Moments:
