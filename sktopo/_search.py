@@ -22,6 +22,8 @@ from sktopo.distances import LARGEST_DIRECT_POWER, first_minimum, minkowski, ope
 
 # A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
 FEWEST_UNITS = 16
+# Where torch has several threads, a product for all of them at once fills so many blocks.
+MOST_BLOCKS = 4
 # Pairs whose squared distance cancelled below this share of its terms are computed again, directly.
 CANCELLED = 1e-6
 
@@ -150,9 +152,9 @@ class Search:
     def _blocks(self, centred: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
         """Consecutive blocks of the first `n` centred rows, and their scores, each valid until the next."""
         # Every call of torch hands Python's lock to another worker, so there are few: one cuts all rows into blocks.
-        size, start = 0, 0
-        for samples in torch.split(centred, self._rows):
-            stop = min(n, start + self._rows)
+        rows, size, start = self._rows * min(MOST_BLOCKS, torch.get_num_threads()), 0, 0
+        for samples in torch.split(centred, rows):
+            stop = min(n, start + rows)
             if stop - start != size:
                 size = stop - start
                 room = scratch("scores", len(samples), max(self.n_units, FEWEST_UNITS), centred)

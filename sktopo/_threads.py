@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from itertools import chain, islice
 from pathlib import Path
@@ -72,22 +73,29 @@ def map_chunks(
 
 
 def share_out(function: Callable[[Chunk], Result], shares: Sequence[Chunk]) -> list[Result]:
-    """``function`` of every share, in order: the first by the caller, the others by workers that are free.
+    """``function`` of every share, in order: by the caller and, if it computes alone, by workers that are free.
 
     For a few shares of some milliseconds: less is handed over than in `map_chunks`, and nobody waits idly.
     """
-    workers = _n_workers()
+    workers = _n_workers() if _computes_alone() else 1
     _stop_if_abandoned()
     if workers == 1 or len(shares) == 1:
         return [function(share) for share in shares]
+    left: deque[int] = deque(range(len(shares)))
+    done: dict[int, Result] = {}
+
+    def work() -> None:
+        with suppress(IndexError):  # until nothing is left
+            while True:
+                index = left.popleft()
+                done[index] = function(shares[index])
+
     executor = _executor(os.getpid(), workers)
-    waiting = [executor.submit(function, share) for share in shares[1:]]
-    done = {0: function(shares[0])}
-    # workers begin with the first ones, so the caller helps from the other end: else it would wait for share by share
-    for index in range(len(waiting), 0, -1):
-        if waiting[index - 1].cancel():
-            done[index] = function(shares[index])
-    return [done[i] if i in done else waiting[i - 1].result() for i in range(len(shares))]
+    helpers = [executor.submit(work) for _ in range(min(workers, len(shares)) - 1)]
+    work()
+    for helper in helpers:
+        helper.cancel() or helper.result()
+    return [done[index] for index in range(len(shares))]
 
 
 def run_alone(function: Callable[[], Result]) -> Result:
@@ -113,6 +121,16 @@ def run_alone(function: Callable[[], Result]) -> Result:
     except BaseException:
         abandoned.set()
         raise
+
+
+def run_together(function: Callable[[], Result]) -> Result:
+    """``function()`` by the main thread with the threads of OpenMP that it has; on any other thread as `run_alone`.
+
+    They spin between large operations that follow each other closely, and so begin at once where a worker of the pool
+    must be woken and then waits for Python's lock. A second thread that had such a team would make both sleep.
+    """
+    here = threading.current_thread() is threading.main_thread()
+    return function() if here else run_alone(function)
 
 
 def _computes_alone() -> bool:

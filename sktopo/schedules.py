@@ -46,7 +46,8 @@ class ExponentialSchedule:
 def default_sigma_final(height: int, width: int) -> float:
     """The radius at which a map of this size is about as well ordered as it is accurate.
 
-    Larger maps need a wider neighborhood, or they fold: ``max(0.5, 1.3 - 8 / sqrt(height * width))``.
+    Larger maps need a wider neighborhood, or they fold: ``0.5 + ln(height * width / 100) / 4``, at least 0.5. Twice the
+    sides add 0.35 (docs/decisions/0003-batch-defaults.md).
 
     Parameters
     ----------
@@ -56,9 +57,9 @@ def default_sigma_final(height: int, width: int) -> float:
     Returns
     -------
     float
-        Radius in lattice units: 0.5 at 10 x 10, 1.03 at 30 x 30, 1.2 at 80 x 80.
+        Radius in lattice units: 0.5 at 10 x 10, 1.05 at 30 x 30, 1.65 at 100 x 100.
     """
-    return max(0.5, 1.3 - 8 / math.sqrt(height * width))
+    return max(0.5, 0.5 + math.log(height * width / 100) / 4)
 
 
 def annealing(

@@ -10,7 +10,7 @@ def test_equal_factors_then_constant():
     assert schedule.is_constant(0.8)
 
 
-@pytest.mark.parametrize(("side", "expected"), [(2, 0.5), (10, 0.5), (30, 1.03), (80, 1.2)])
+@pytest.mark.parametrize(("side", "expected"), [(2, 0.5), (10, 0.5), (30, 1.05), (100, 1.65)])
 def test_default_sigma_final_grows_with_the_map(side, expected):
     assert default_sigma_final(side, side) == pytest.approx(expected, abs=0.01)
 

@@ -33,7 +33,7 @@ ax.legend()
 figure.tight_layout()
 
 # %%
-# The default is ``max(0.5, 1.3 - 8 / sqrt(n_units))``:
+# The default is ``0.5 + ln(n_units / 100) / 4``, at least 0.5:
 print(f"{default.sigma_:.2f} for {default.height_} x {default.width_} units")
 
 # %%

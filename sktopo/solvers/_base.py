@@ -197,17 +197,21 @@ class Solver(ABC):
         """Train from a state, the first one or one that an earlier run has reached, and return the last."""
         watch.begin(self.n_epochs)
         loop = partial(self._loop, state, watch)
-        return self.source.alone(loop) if watch.silent else loop()
+        return self._by(loop) if watch.silent else loop()
 
     def _loop(self, state: State, watch: Run) -> State:
         for epoch in range(len(state.losses), self.n_epochs):
             if self._rests(state):
                 break
             watch.begin_epoch()
-            state = self.source.alone(partial(self.step, state, epoch))
+            state = self._by(partial(self.step, state, epoch))
             if watch.end_epoch(state):
                 break
         return state
+
+    def _by(self, function: Callable[[], State]) -> State:
+        """``function()`` by the threads that suit the steps."""
+        return self.source.alone(function)
 
     def _rests(self, state: State) -> bool:
         """Whether sigma has reached its last value and the codebook moves no more."""

@@ -9,6 +9,7 @@ coarser lattice over the same area. (Stepwise EM: O. Cappe and E. Moulines, J. R
 
 import math
 from bisect import bisect_right
+from collections.abc import Callable
 from itertools import accumulate
 from typing import ClassVar, NamedTuple
 
@@ -174,6 +175,9 @@ class StreamSolver(Solver):
         for start, stop, sigma in steps:
             place = stage.step(place, self._rows.part(start, stop), sigma)
         return stage.leave(state, place, (steps[-1].stop - steps[0].start) / self.source.n_rows)
+
+    def _by(self, function: Callable[[], State]) -> State:
+        return self.source.together(function)
 
     def _lattice(self, epoch: int, narrowest: float) -> Lattice:
         """Where a stage is worked on: spaced by the power of two below half of sigma, the last stage on all units."""
