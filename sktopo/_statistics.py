@@ -121,17 +121,19 @@ class UnitStatistics:
 
     def __add__(self, other: "UnitStatistics") -> "UnitStatistics":
         """Statistics of both sets of samples together."""
+        return self.plus(other, 1.0)
+
+    def plus(self, other: "UnitStatistics", factor: float) -> "UnitStatistics":
+        """The same, with the weights of the other samples times a factor."""
         observed = None
         if self.observed is not None or other.observed is not None:
-            observed = self.mass + other.mass
+            observed = torch.add(self.mass, other.mass, alpha=factor)
         return UnitStatistics(
-            self.counts + other.counts, self.sums + other.sums, self.squares + other.squares, observed
+            torch.add(self.counts, other.counts, alpha=factor),
+            torch.add(self.sums, other.sums, alpha=factor),
+            torch.add(self.squares, other.squares, alpha=factor),
+            observed,
         )
-
-    def scaled(self, factor: float) -> "UnitStatistics":
-        """Statistics of the same samples with their weights times a factor."""
-        observed = None if self.observed is None else self.observed * factor
-        return UnitStatistics(self.counts * factor, self.sums * factor, self.squares * factor, observed)
 
     def smoothed(self, smooth: Callable[[Tensor], Tensor]) -> "UnitStatistics":
         """What every unit gathers from the units around it, by one product."""
@@ -226,7 +228,8 @@ class Grid(Frame):
             torch.cat([on_grid, torch.ones_like(squares), squares]), torch.cat([weights, weight, weight])
         )
         sums = torch.zeros((2, n_units * width), dtype=torch.int64, device=on_grid.device)
-        for limb, into in zip(limbs.unbind(1), sums, strict=True):  # few values, large tables: integers need no second table
+        # few values, large tables: integers need no second table
+        for limb, into in zip(limbs.unbind(1), sums, strict=True):
             into.scatter_add_(0, places, limb.to(torch.int64))
         totals = sums.view(2, n_units, width)
         totals[:, :, n_features:-2] += totals[:, :, -2:-1]

@@ -176,7 +176,7 @@ def _mkl_limit() -> Callable[[int], int] | None:
     libraries = Path(torch.__file__).parent / "lib"
     for name in ("libtorch_cpu.so", "mkl_rt.2.dll"):
         try:
-            return ctypes.CDLL(str(libraries / name)).MKL_Set_Num_Threads_Local  # type: ignore[no-any-return]
+            return ctypes.CDLL(str(libraries / name)).MKL_Set_Num_Threads_Local
         except (OSError, AttributeError):
             continue
     return None

@@ -61,7 +61,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Function of the lattice distance; the Gaussian is ``exp(-d^2 / (2 sigma^2))``.
     sigma_initial, sigma_final : float, optional
         First and last radius of the neighborhood, in lattice units. None: a quarter of the longer side, and
-        ``0.5 + ln(n_units / 100) / 4``, at least 0.5. A smaller `sigma_final` follows the data more closely and folds more.
+        ``0.5 + ln(n_units / 100) / 4``, at least 0.5. A smaller `sigma_final` follows the data more closely and
+        folds more.
     winner : {"nearest", "local"}, default="nearest"
         The unit that takes a sample in training, and around which hard activations lie: the nearest prototype
         (Kohonen), or the one with the least local error ``sum_k g_jk |x - w_k|^2`` with the row-normalised

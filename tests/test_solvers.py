@@ -10,7 +10,7 @@ from sktopo.lattices import HexagonalLattice, RectangularLattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import ExponentialSchedule
 from sktopo.solvers import SOLVERS, Problem, Settings, State, StreamSolver
-from sktopo.solvers._stream import Stage, default_rows, plan, step_rows, window
+from sktopo.solvers._stream import Stage, Step, default_rows, plan, stages, step_rows, window
 
 
 class Watch:
@@ -175,12 +175,24 @@ def test_steps_respect_the_batch_size(rng):
     assert {step.stop - step.start for step in plan(problem, 50, 1000)} == {50}
 
 
+def test_the_last_stage_rests():
+    steps = [Step(i, i + 1, max(5.0 - i, 1.0)) for i in range(40)]
+    parts = stages(steps, 1.0)
+    assert [step for part in parts for step in part] == steps
+    assert len(parts) == 5  # four steps anneal
+    assert {step.sigma for step in parts[-1]} == {1.0} not in [{step.sigma for step in part} for part in parts[:-1]]
+    sizes = [len(part) for part in stages(steps, 0.5)]  # none rests
+    assert sizes == [4] * 10
+    assert [len(part) for part in stages(steps[4:9], 1.0)] == [1] * 5  # all rest
+
+
 def test_a_stage_at_a_wide_sigma_works_on_fewer_units(rng):
     X = rng.normal(size=(500, 2))
     source = ArraySource(X, None, torch.device("cpu"))
     problem = make_problem(HexagonalLattice(40, 60), Grid(DataRange.of(source)), 15.0, 1.0)
     solver = StreamSolver(problem, Settings(), source)
-    sizes = [solver._lattice(0, sigma).n_units for sigma in (15.9, 8.0, 7.9, 4.0, 3.9, 0.3)]
-    assert sizes[-2:] == [2400, 2400]
-    assert 2400 / 80 < sizes[0] < 2400 / 8 < sizes[2] < 2400 / 2
+    area = 40 * 60 * 3**0.5 / 2
+    for sigma in (15.9, 8.0, 4.0, 1.5):
+        assert solver._lattice(0, sigma).n_units == pytest.approx(area / (0.8 * sigma) ** 2, rel=0.2)
+    assert solver._lattice(0, 1.4).n_units == 2400  # so few would be saved that it is not worth it
     assert solver._lattice(solver.n_epochs - 1, 15.0).n_units == 2400  # the last stage knows every unit

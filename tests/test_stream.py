@@ -43,9 +43,11 @@ def test_one_step_over_all_rows_is_one_batch_epoch(digits):
 
 
 def test_streaming_is_as_good_as_forty_exact_epochs(sheet, torus, arrangement):
-    X = torus if arrangement["periodic"] else sheet
-    batch = TopographicMap(16, 14, **arrangement, solver="batch", max_iter=40).fit(X)
-    stream = TopographicMap(16, 14, **arrangement, solver="stream", random_state=0).fit(X)
+    # from a quarter of the side either solver unfolds the torus by chance only
+    X, start = (torus, 12) if arrangement["periodic"] else (sheet, None)
+    options = {"sigma_initial": start, **arrangement}
+    batch = TopographicMap(16, 14, **options, solver="batch", max_iter=40).fit(X)
+    stream = TopographicMap(16, 14, **options, solver="stream", random_state=0).fit(X)
     assert stream.quantization_error_ < 1.05 * batch.quantization_error_
     assert topographic_error(stream, X) < topographic_error(batch, X) + 0.03
 

@@ -1,10 +1,11 @@
+import re
 import threading
 import time
 
 import pytest
 import torch
 
-from sktopo._threads import map_chunks
+from sktopo._threads import map_chunks, run_alone, run_together, share_out
 
 
 @pytest.fixture
@@ -32,6 +33,57 @@ def test_workers_compute_alone_and_nobody_else_does(two_threads):
     stranger.start()
     stranger.join()
     assert elsewhere == [2] == [torch.get_num_threads()]
+
+
+def test_mkl_computes_alone_in_a_worker_whatever_the_process_says(two_threads):
+    def limits():
+        return re.findall(r"mkl_get_max_threads\(\) : (\d+)", torch.__config__.parallel_info())
+
+    here = limits()
+    assert all(map_chunks(lambda _: limits() in ([], ["1"]), range(16)))
+    assert run_alone(limits) in ([], ["1"])
+    assert limits() == here in ([], ["2"])
+
+
+def test_shares_are_taken_by_no_more_threads_than_there_are(two_threads):
+    def where(_):
+        time.sleep(0.01)
+        return threading.current_thread().name
+
+    names = run_alone(lambda: share_out(where, range(12)))
+    assert len(names) == 12
+    assert len(set(names)) == 2
+    assert set(share_out(where, range(3))) == {threading.current_thread().name}  # on all threads at once, in turn
+
+
+def test_an_abandoned_run_ends(two_threads, monkeypatch):
+    def interrupted(self, timeout=None):
+        raise KeyboardInterrupt
+
+    begun, ended = threading.Event(), threading.Event()
+
+    def run():
+        begun.wait(10)
+        try:
+            while True:
+                share_out(lambda _: time.sleep(0.001), range(4))
+        finally:
+            ended.set()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("concurrent.futures.Future.result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_alone(run)
+    begun.set()
+    assert ended.wait(10)
+
+
+def test_the_main_thread_runs_together_and_others_alone(two_threads):
+    found = []
+    other = threading.Thread(target=lambda: found.append(run_together(torch.get_num_threads)))
+    other.start()
+    other.join()
+    assert (run_together(torch.get_num_threads), found) == (2, [1])
 
 
 def test_callers_share_the_workers(two_threads):

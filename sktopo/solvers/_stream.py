@@ -10,7 +10,7 @@ coarser lattice over the same area. (Stepwise EM: O. Cappe and E. Moulines, J. R
 import math
 from bisect import bisect_right
 from collections.abc import Callable
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -28,6 +28,8 @@ from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
 # The choices below are explained in docs/decisions/0006-stream.md.
 STAGES = 10
+# Distance of the units of a coarse lattice, in sigmas, and what it must be in lattice units to be worth it.
+COARSE_SPACING, LEAST_SPACING = 0.8, 1.15
 SURVEY_ROWS, FEWEST_SURVEY_ROWS, SURVEY_VALUES = 4096, 512, 2**20
 LARGEST_SURVEY_COVARIANCE = 128
 ROWS_PER_UNIT = 150
@@ -110,7 +112,7 @@ class Stage:
         add_up = problem.assign(prototypes, averaging, rows.dtype, prototypes.mean(dim=0))
         added = rows.share_out(add_up, self._shares(rows))
         remembered = window(problem.lattice.n_units, sigma) * (RESTING_MEMORY if sigma == problem.sigma.final else 1)
-        statistics = place.statistics.scaled(max(0.0, 1 - rows.total_weight / remembered)) + added.units
+        statistics = added.units.plus(place.statistics, max(0.0, 1 - rows.total_weight / remembered))
         return Place(self._codebook(statistics, averaging, place.codebook), statistics, sigma, added)
 
     def leave(self, state: State, place: Place, passes: float) -> State:
@@ -151,7 +153,7 @@ class StreamSolver(Solver):
             n_drawn = default_rows(source.n_rows, problem.lattice.n_units)
         else:
             n_drawn = max(1, round(wanted * source.n_rows))
-        self._steps = plan(problem, settings.batch_size, n_drawn)
+        self._stages = stages(plan(problem, settings.batch_size, n_drawn), problem.sigma.final)
         self._rows = source.draw(n_drawn, settings.generator)
 
     @classmethod
@@ -164,12 +166,11 @@ class StreamSolver(Solver):
     @property
     def n_epochs(self) -> int:
         """Stages of the annealing."""
-        return min(STAGES, len(self._steps))
+        return len(self._stages)
 
     def step(self, state: State, epoch: int) -> State:
         """One stage: its share of the steps."""
-        first, last = (len(self._steps) * e // self.n_epochs for e in (epoch, epoch + 1))
-        steps = self._steps[first:last]
+        steps = self._stages[epoch]
         stage = Stage(self.problem, self._lattice(epoch, steps[-1].sigma))
         place = stage.enter(state)
         for start, stop, sigma in steps:
@@ -180,9 +181,10 @@ class StreamSolver(Solver):
         return self.source.together(function)
 
     def _lattice(self, epoch: int, narrowest: float) -> Lattice:
-        """Where a stage is worked on: spaced by the power of two below half of sigma, the last stage on all units."""
-        halvings = max(0, math.floor(math.log2(narrowest)) - 1)
-        return self.problem.lattice.coarsened(1.0 if epoch == self.n_epochs - 1 else 2.0**halvings)
+        """Where a stage is worked on: units four fifths of sigma apart, in the last stage all units."""
+        spacing = COARSE_SPACING * narrowest
+        coarse = spacing >= LEAST_SPACING and epoch < self.n_epochs - 1
+        return self.problem.lattice.coarsened(spacing if coarse else 1.0)
 
 
 class Step(NamedTuple):
@@ -215,6 +217,16 @@ def plan(problem: Problem, batch_size: int | None, n_drawn: int) -> list[Step]:
     stops = [round(stop * n_drawn / stops[-1]) for stop in stops]
     steps = zip([0, *stops], stops, sigmas, strict=False)
     return [Step(*step) for step in steps if step[0] < step[1]]
+
+
+def stages(steps: list[Step], final: float) -> list[list[Step]]:
+    """Steps in stages of about equally many, the last of which rests at the final sigma."""
+    n_annealing = sum(step.sigma != final for step in steps)
+    resting = [steps[n_annealing:]] if 0 < n_annealing < len(steps) else []
+    moving = steps[:n_annealing] if resting else steps
+    n_stages = min(STAGES - len(resting), len(moving))
+    stops = [len(moving) * i // n_stages for i in range(n_stages + 1)]
+    return [moving[start:stop] for start, stop in pairwise(stops)] + resting
 
 
 def continue_stream(problem: Problem, settings: Settings, source: Source, state: State, seen: float) -> State:
