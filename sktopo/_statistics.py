@@ -298,4 +298,5 @@ def update_codebook(gathered: UnitStatistics, previous: Tensor) -> Tensor:
 def distortion_sum(gathered: UnitStatistics, codebook: Tensor) -> float:
     """``sum_i sum_k h_{c_i k} |x_i - w_k|^2`` from smoothed statistics alone, all in one frame."""
     products = gathered.mass * codebook.square() - 2 * codebook * gathered.sums
-    return max(0.0, float(gathered.squares.sum() + products.sum()))
+    # unit by unit: a sum over everything would depend on the number of threads
+    return max(0.0, float((gathered.squares + products.sum(dim=1)).sum()))

@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from functools import cache
 from itertools import chain, islice
 from pathlib import Path
@@ -85,14 +84,19 @@ def share_out(function: Callable[[Chunk], Result], shares: Sequence[Chunk]) -> l
     done: dict[int, Result] = {}
 
     def work() -> None:
-        with suppress(IndexError):  # until nothing is left
-            while True:
+        while True:
+            try:
                 index = left.popleft()
-                done[index] = function(shares[index])
+            except IndexError:  # nothing is left
+                return
+            done[index] = function(shares[index])
 
     executor = _executor(os.getpid(), workers)
     helpers = [executor.submit(work) for _ in range(min(workers, len(shares)) - 1)]
-    work()
+    try:
+        work()
+    finally:
+        left.clear()  # after an error nothing more is begun
     for helper in helpers:
         helper.cancel() or helper.result()
     return [done[index] for index in range(len(shares))]

@@ -56,6 +56,18 @@ def test_shares_are_taken_by_no_more_threads_than_there_are(two_threads):
     assert set(share_out(where, range(3))) == {threading.current_thread().name}  # on all threads at once, in turn
 
 
+@pytest.mark.parametrize("bad", [0, 3])
+def test_an_error_in_a_share_reaches_the_caller(two_threads, bad):
+    def fail(i):
+        time.sleep(0.002)
+        if i == bad:
+            raise IndexError(f"share {i}")
+        return i
+
+    with pytest.raises(IndexError, match=f"share {bad}"):
+        run_alone(lambda: share_out(fail, range(4)))
+
+
 def test_an_abandoned_run_ends(two_threads, monkeypatch):
     def interrupted(self, timeout=None):
         raise KeyboardInterrupt
