@@ -29,6 +29,8 @@ MOST_CONDUCTORS = 64
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
+_FIRST_PROCESS = os.getpid()
+
 _owned = threading.local()
 
 
@@ -131,10 +133,11 @@ def run_together(function: Callable[[], Result]) -> Result:
     """``function()`` by the main thread with the threads of OpenMP that it has; on any other thread as `run_alone`.
 
     They spin between large operations that follow each other closely, and so begin at once where a worker of the pool
-    must be woken and then waits for Python's lock. A second thread that had such a team would make both sleep.
+    must be woken and then waits for Python's lock. A second thread that had such a team would make both sleep, and a
+    forked child would wait for threads that it does not have.
     """
-    here = threading.current_thread() is threading.main_thread()
-    return function() if here else run_alone(function)
+    owner = threading.current_thread() is threading.main_thread() and os.getpid() == _FIRST_PROCESS
+    return function() if owner else run_alone(function)
 
 
 def _computes_alone() -> bool:

@@ -5,6 +5,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -116,6 +118,28 @@ def test_what_the_process_has_set_changes_no_map(change, back, value, X, serial)
     for answer, expected in zip(answers, serial, strict=True):
         np.testing.assert_array_equal(answer, expected.transform(X))
     assert all(np.isfinite(matrix).all() for matrix in again)
+
+
+FORKED = """
+import os, signal, numpy as np
+from sktopo import TopographicMap
+
+X = np.random.default_rng(0).normal(size=(12_000, 16)).astype(np.float32)
+maps = [TopographicMap(12, 12, random_state=0), TopographicMap(12, 12, solver="batch", max_iter=3)]
+codebooks = [som.fit(X).codebook_ for som in maps]
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    again = [som.fit(X).codebook_ for som in maps]
+    os._exit(0 if all(map(np.array_equal, again, codebooks)) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_forked_child_fits_the_maps_of_its_parent():
+    run = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True, timeout=120)
+    assert run.stdout.split() == ["0"]  # -14: it waits for threads that only its parent has
 
 
 def killed(som, X):
