@@ -82,7 +82,11 @@ def version_of(distribution: str) -> str | None:
 
 
 def stamp() -> dict[str, str]:
-    """When, and with which commit."""
-    command = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "commit": commit or "unknown"}
+    """When, and with which commit; "-dirty" if a Python file differs from it (results change while they are measured)."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    changed = _git("status", "--porcelain", "--", "*.py")
+    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "commit": (commit or "unknown") + "-dirty" * bool(changed)}
+
+
+def _git(*command: str) -> str:
+    return subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
