@@ -82,7 +82,7 @@ def version_of(distribution: str) -> str | None:
 
 
 def stamp() -> dict[str, str]:
-    """When, and with which commit; "-dirty" if a Python file differs from it (results change while they are measured)."""
+    """When, and with which commit: "-dirty" if a Python file differs from it; results change anyway."""
     commit = _git("rev-parse", "--short", "HEAD")
     changed = _git("status", "--porcelain", "--", "*.py")
     return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "commit": (commit or "unknown") + "-dirty" * bool(changed)}
