@@ -123,7 +123,8 @@ class Source(ABC):
         for part in self.map_chunks(lambda x, _: step(x)):
             if result is None:
                 result = torch.empty((self.n_rows, *part.shape[1:]), dtype=part.dtype, device="cpu")
-            result[start : start + len(part)] = part
+            # by NumPy: torch would wake its threads for so large a copy, and their spinning would slow the workers down
+            result.numpy()[start : start + len(part)] = part.cpu().numpy()
             start += len(part)
         assert result is not None  # no source is empty
         return result
