@@ -176,14 +176,15 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
 
 def _learned(problem: Problem, state: State, dtype: np.dtype[Any]) -> dict[str, Any]:
     """Fitted attributes for a state."""
-    lattice, statistics = problem.lattice, state.statistics
+    lattice, codebook, statistics = problem.lattice, state.codebook, state.statistics
     if state.lattice != lattice:
+        codebook = problem.constrained(state.lattice.resampled(codebook, lattice))
         units, shares = lattice.interpolate(state.lattice.coordinates())
         statistics = statistics.moved(units, shares, lattice.n_units)
     mass = statistics.mass
     means = problem.frame.position(statistics.sums / torch.where(mass > 0, mass, 1))
     return {
-        "codebook_": problem.frame.from_frame(state.codebook).cpu().numpy().astype(dtype),
+        "codebook_": problem.frame.from_frame(codebook).cpu().numpy().astype(dtype),
         "unit_coordinates_": lattice.coordinates().numpy(),
         "height_": lattice.height,
         "width_": lattice.width,

@@ -243,6 +243,24 @@ class Lattice(ABC):
         row = position.floor()
         return self._cell(row.long(), position - row, self._clipped_column(coordinates[:, 1]))
 
+    def resampled(self, values: Tensor, target: "Lattice") -> Tensor:
+        """Values of the units, interpolated linearly at the units of another lattice over the same area.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n_units, m)
+            One row a unit.
+        target : Lattice
+            The other lattice.
+
+        Returns
+        -------
+        Tensor of shape (target.n_units, m)
+            One row for each of its units.
+        """
+        units, weights = self.interpolate(target.coordinates())
+        return (values[units] * weights.to(values)[:, :, None]).sum(dim=1)
+
     @abstractmethod
     def _cell(self, row: Tensor, fraction: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
         """Corners and weights for points `fraction` of the way from `row` to the next, at coordinate `column`."""

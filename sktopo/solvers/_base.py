@@ -91,7 +91,7 @@ class State(NamedTuple):
     codebook: Tensor  # (n_units, n_features), in the frame
     sigma: float
     statistics: UnitStatistics
-    lattice: Lattice  # of the statistics
+    lattice: Lattice  # of the codebook and the statistics: the map's own, or a coarser one over the same area
     losses: tuple[float, ...] = ()
     passes: float = 0  # over the data
     movement: float = math.inf  # root mean square move of a prototype in the last epoch, over the data's spread

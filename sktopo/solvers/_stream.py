@@ -93,14 +93,12 @@ class Stage:
 
     def enter(self, state: State) -> Place:
         """Take over the statistics of the stage before, and what they say of the codebook on this lattice."""
-        statistics = state.statistics
-        if state.lattice == self.lattice == self.problem.lattice:
-            return Place(state.codebook, statistics, state.sigma, Assigned(statistics))
+        codebook, statistics = state.codebook, state.statistics
         if state.lattice != self.lattice:
             units, shares = self.lattice.interpolate(state.lattice.coordinates())
             statistics = statistics.moved(units, shares, self.lattice.n_units)
-        previous = _resampled(state.codebook, self.problem.lattice, self.lattice)
-        codebook = self._codebook(statistics, self._averaging(state.sigma), previous)
+            previous = state.lattice.resampled(codebook, self.lattice)
+            codebook = self._codebook(statistics, self._averaging(state.sigma), previous)
         return Place(codebook, statistics, state.sigma, Assigned(statistics))
 
     def step(self, place: Place, rows: Subset, sigma: float) -> Place:
@@ -116,16 +114,15 @@ class Stage:
         return Place(self._codebook(statistics, averaging, place.codebook), statistics, sigma, added)
 
     def leave(self, state: State, place: Place, passes: float) -> State:
-        """The state after this stage, with a codebook for the whole lattice."""
-        codebook = _resampled(place.codebook, self.lattice, self.problem.lattice)
+        """The state after this stage."""
         problem = self.problem
         spread = problem.winner.spreading(self._averaging(place.sigma))
         loss = problem.loss(place.latest, place.latest.units.smoothed(spread), place.codebook)
         loss *= problem.winner.coarse_factor(problem.lattice.n_units / self.lattice.n_units)
-        moved = movement(codebook, state.codebook, place.latest.units)
-        return State(
-            codebook, place.sigma, place.statistics, self.lattice, (*state.losses, loss), state.passes + passes, moved
-        )
+        same = state.lattice == self.lattice
+        moved = movement(place.codebook, state.codebook, place.latest.units) if same else math.inf
+        losses, passes = (*state.losses, loss), state.passes + passes
+        return State(place.codebook, place.sigma, place.statistics, self.lattice, losses, passes, moved)
 
     def _shares(self, rows: Subset) -> int:
         """How many parts of a step are worth handing out; the number of threads has no part in it."""
@@ -247,11 +244,3 @@ def continue_stream(problem: Problem, settings: Settings, source: Source, state:
 def step_rows(problem: Problem, sigma: float, batch_size: int | None) -> int:
     """Rows of a step: as many as the degrees of freedom want, within bounds, unless the user says otherwise."""
     return batch_size or int(min(max(window(problem.lattice.n_units, sigma), SMALLEST_STEP), LARGEST_STEP))
-
-
-def _resampled(codebook: Tensor, lattice: Lattice, target: Lattice) -> Tensor:
-    """A codebook, interpolated at the units of another lattice over the same area."""
-    if lattice == target:
-        return codebook
-    units, shares = lattice.interpolate(target.coordinates())
-    return (codebook[units] * shares.to(codebook)[:, :, None]).sum(dim=1)
