@@ -67,7 +67,7 @@ QUICK = Plan(
 
 FULL = Plan(
     workloads=tuple(WORKLOADS.values()),
-    sigmas=(0.5, 0.6, 0.7, 0.8, 1.0, 1.15, 1.3),
+    sigmas=(0.5, 0.6, 0.65, 0.7, 0.8, 1.0, 1.15, 1.3),
     repeats=5,
     budget=60,
     row_counts=(1_000, 10_000, 100_000, 1_000_000, 10_000_000),

@@ -97,7 +97,7 @@ class Workload:
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("digits", "handwritten digits", digits, 1797, 64, 10, 10, more_sigmas=(0.3, 0.4)),
+        Workload("digits", "handwritten digits", digits, 1797, 64, 10, 10, more_sigmas=(0.3, 0.35, 0.4)),
         Workload("mixture", "mixture of 60 Gaussians", mixture, 100_000, 32, 30, 20),
         Workload("manifold", "curved 3-d manifold", manifold, 1_000_000, 16, 20, 20),
         Workload("images", "shifted, noisy images", images, 20_000, 784, 20, 20),
