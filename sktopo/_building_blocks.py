@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from sktopo._forks import in_any_process
 from sktopo._frame import DataRange, Frame
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
@@ -21,6 +22,7 @@ from sktopo.distances import check_p_norm
 __all__ = ["chunk_statistics", "update_codebook"]
 
 
+@in_any_process
 def chunk_statistics(
     X: ArrayLike, codebook: ArrayLike, *, sample_weight: ArrayLike | None = None, p_norm: float = 2
 ) -> UnitStatistics:
@@ -80,6 +82,7 @@ def chunk_statistics(
     return UnitStatistics(total.counts.contiguous(), total.sums.contiguous(), total.squares.contiguous(), observed)
 
 
+@in_any_process
 def update_codebook(
     statistics: UnitStatistics,
     codebook: ArrayLike,

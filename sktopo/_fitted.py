@@ -59,7 +59,7 @@ class FittedMap:
         if not hasattr(estimator, "to_layer"):
             raise TypeError(f"A TopographicMap, or a Pipeline that ends in one, is needed; got {estimator!r}.")
         check_is_fitted(estimator)
-        codebook = as_tensor(estimator.codebook_).clone()
+        codebook = as_tensor(estimator.codebook_)
         device = _device(estimator, codebook)
         return cls(
             codebook.to(device),

@@ -136,8 +136,13 @@ def run_together(function: Callable[[], Result]) -> Result:
     must be woken and then waits for Python's lock. A second thread that had such a team would make both sleep, and a
     forked child would wait for threads that it does not have.
     """
-    owner = threading.current_thread() is threading.main_thread() and os.getpid() == _FIRST_PROCESS
+    owner = threading.current_thread() is threading.main_thread() and not is_forked()
     return function() if owner else run_alone(function)
+
+
+def is_forked() -> bool:
+    """Whether this process was forked from the one in which sktopo was imported."""
+    return os.getpid() != _FIRST_PROCESS
 
 
 def _computes_alone() -> bool:

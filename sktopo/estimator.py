@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sktopo import maps, persistence
 from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
+from sktopo._forks import in_any_process
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._outputs import OUTPUTS
 from sktopo._sources import ArraySource, TensorSource, is_dask
@@ -191,6 +192,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
+    @in_any_process
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the map.
 
@@ -233,6 +235,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
+    @in_any_process
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
         """Learn from one more chunk of rows.
 
@@ -289,6 +292,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         for name, value in learned.items():
             setattr(self, name, value)
 
+    @in_any_process
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Map samples to what `output` says.
 
@@ -316,6 +320,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         fitted, source = open_query(self, X, columns=self._n_features_out, method="transform")
         return Namespace.of(X).array(source.map_rows(OUTPUTS[self.output].transform(fitted, source.dtype)))
 
+    @in_any_process
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """Best matching unit of each sample.
 
@@ -362,6 +367,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         labels: NDArray[np.int64] = self.predict(X) if is_dask(X) else self.labels_
         return labels
 
+    @in_any_process
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
         """Points in the space of the samples for what `transform` returned.
 
@@ -424,6 +430,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         """
         return -quantization_error(self, X, sample_weight=sample_weight)
 
+    @in_any_process
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """Minus the distance of each sample to its BMU; low for outliers.
 
@@ -442,6 +449,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         fitted, source = open_query(self, X, method="score_samples")
         return Namespace.of(X).array(-source.map_rows(distances_to_bmu(fitted, source.dtype)))
 
+    @in_any_process
     def to_layer(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> TopographicLayer:
         """A torch layer that holds a copy of the codebook.
 
@@ -550,6 +558,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         loaded: Self = restored(cls(), persistence.read(path))
         return loaded
 
+    @in_any_process
     def u_matrix(self) -> NDArray[Any]:
         """Mean distance of each prototype to the adjacent ones: high ridges separate clusters.
 
@@ -563,6 +572,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         matrix = maps.u_matrix(fitted.codebook, fitted.lattice, fitted.p_norm)
         return Namespace.of(self.codebook_).array(matrix)
 
+    @in_any_process
     def component_planes(self) -> NDArray[Any]:
         """Each feature of the codebook over the map.
 
@@ -574,6 +584,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         fitted = FittedMap.of(self)
         return Namespace.of(self.codebook_).array(maps.component_planes(fitted.codebook, fitted.lattice))
 
+    @in_any_process
     def hit_histogram(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> NDArray[np.float64]:
         """Number of samples per best matching unit.
 

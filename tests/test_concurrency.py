@@ -121,24 +121,35 @@ def test_what_the_process_has_set_changes_no_map(change, back, value, X, serial)
 
 
 FORKED = """
-import os, signal, numpy as np
-from sktopo import TopographicMap
+import os, signal, sys, numpy as np, sktopo
+from sktopo import TopographicMap, metrics
 
-X = np.random.default_rng(0).normal(size=(12_000, 16)).astype(np.float32)
+n_features = int(sys.argv[1])
+X = np.random.default_rng(0).normal(size=(12_000, n_features)).astype(np.float32)
 maps = [TopographicMap(12, 12, random_state=0), TopographicMap(12, 12, solver="batch", max_iter=3)]
-codebooks = [som.fit(X).codebook_ for som in maps]
+
+def answers():
+    for som in maps:
+        yield from (som.fit(X).codebook_, som.predict(X[:5]), som.transform(X[:5]), som.score_samples(X[:5]))
+        yield from (som.u_matrix(), som.component_planes(), som.hit_histogram(X[:5]), som.to_layer().codebook.detach())
+        yield from (som.inverse_transform(som.transform(X)), metrics.topographic_error(som, X), som.score(X))
+        yield som.partial_fit(X[:2000]).codebook_
+        yield sktopo.chunk_statistics(X[:2000], som.codebook_).sums
+
+expected = list(answers())
 child = os.fork()
 if child == 0:
     signal.alarm(60)
-    again = [som.fit(X).codebook_ for som in maps]
-    os._exit(0 if all(map(np.array_equal, again, codebooks)) else 1)
+    os._exit(0 if all(map(np.array_equal, answers(), expected)) else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
-def test_a_forked_child_fits_the_maps_of_its_parent():
-    run = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True, timeout=120)
+@pytest.mark.parametrize("n_features", [16, 784])  # torch uses its threads for more than 32 768 values
+def test_a_forked_child_gets_the_answers_of_its_parent(n_features):
+    command = [sys.executable, "-c", FORKED, str(n_features)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert run.stdout.split() == ["0"]  # -14: it waits for threads that only its parent has
 
 

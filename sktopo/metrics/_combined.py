@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sktopo._device import wide_dtype
 from sktopo._fitted import FittedMap, open_query
+from sktopo._forks import in_any_process
 from sktopo.distances import paired_distance
 from sktopo.metrics._means import chunk_mean, unwrapped, weighted_mean
 
@@ -27,6 +28,7 @@ class _Pairs(NamedTuple):
     weight: Tensor  # (pairs,)
 
 
+@in_any_process
 def combined_error(
     map: Any, X: ArrayLike, *, neighbors: int | None = None, sample_weight: ArrayLike | None = None
 ) -> float:

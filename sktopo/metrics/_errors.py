@@ -8,9 +8,11 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from sktopo._fitted import FittedMap, open_query
+from sktopo._forks import in_any_process
 from sktopo.metrics._means import distances_to_bmu, mean_over_samples, unwrapped
 
 
+@in_any_process
 def quantization_error(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Mean distance of the samples to their best matching units.
 
@@ -55,6 +57,7 @@ def quantization_error(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | Non
     return mean_over_samples(distances_to_bmu(fitted, source.dtype), source)
 
 
+@in_any_process
 def topographic_error(
     map: Any, X: ArrayLike, *, neighbors: int | None = None, sample_weight: ArrayLike | None = None
 ) -> float:
@@ -108,6 +111,7 @@ def topographic_error(
     return mean_over_samples(folded, source)
 
 
+@in_any_process
 def distortion(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Mean over samples of the neighborhood-weighted squared distance to all prototypes: the loss of training.
 
@@ -169,6 +173,7 @@ def _sums_of_observed(x: Tensor, weight: Tensor) -> Tensor:
     return torch.stack([total, weight.sum() - missing])
 
 
+@in_any_process
 def explained_variance(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Share of the samples' spread that the prototypes account for.
 

@@ -7,9 +7,11 @@ from torch import Tensor
 
 from sktopo import maps
 from sktopo._fitted import open_query
+from sktopo._forks import in_any_process
 from sktopo.metrics._means import unwrapped
 
 
+@in_any_process
 def hit_entropy(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """How evenly the samples are spread over the units.
 

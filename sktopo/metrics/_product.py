@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sktopo._device import block_rows
 from sktopo._fitted import FittedMap
+from sktopo._forks import in_any_process
 from sktopo._threads import map_chunks
 from sktopo.distances import minkowski
 from sktopo.metrics._means import last_step
@@ -16,6 +17,7 @@ from sktopo.metrics._means import last_step
 DECIMALS = 9
 
 
+@in_any_process
 def topographic_product(map: Any) -> float:
     """Whether units and prototypes have the same neighbors: 0 if so, negative for a map of too few dimensions.
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sktopo._device import block_rows, chunk_rows
 from sktopo._fitted import FittedMap, open_query
+from sktopo._forks import in_any_process
 from sktopo._threads import map_chunks
 from sktopo._validation import make_generator
 from sktopo.distances import common_minkowski, minkowski
@@ -28,6 +29,7 @@ from sktopo.metrics._means import unwrapped
 DECIMALS = 9
 
 
+@in_any_process
 def trustworthiness(
     map: Any, X: ArrayLike, n_neighbors: int = 5, *, max_samples: int = 5000, random_state: Any = None
 ) -> float:
@@ -81,6 +83,7 @@ def trustworthiness(
     return places.kept(places.on_map, places.in_data)
 
 
+@in_any_process
 def continuity(
     map: Any, X: ArrayLike, n_neighbors: int = 5, *, max_samples: int = 5000, random_state: Any = None
 ) -> float:
