@@ -86,8 +86,8 @@ def fingerprint_of(parameters: dict[str, Any], source: Source) -> str:
     digest.update(json.dumps(persistence.encoded(relevant, arrays)).encode())
     for array in arrays:
         digest.update(array.tobytes())
-    for chunk in source.chunks():
-        for tensor in chunk:
+    for x, weight in source.chunks():
+        for tensor in (*((x.indices(), x.values()) if x.is_sparse else (x,)), weight):
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 

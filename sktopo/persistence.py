@@ -46,7 +46,8 @@ def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
     path : path-like
         Exactly this file is written.
     content : dict of str to object
-        Nested dictionaries and lists of numbers, strings, None, arrays, tensors, devices and random states.
+        Nested dictionaries and lists of numbers, strings, None, arrays, tensors, devices and random states. What NumPy
+        can make an array of, such as a frame, comes back as that array.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
     OSError
         If the file cannot be written; an older file is then as it was.
     """
-    target = Path(path)
+    target = Path(os.fsdecode(path))
     scratch = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         with open(scratch, "xb") as file:
@@ -158,6 +159,8 @@ def encoded(value: Any, arrays: list[NDArray[Any]]) -> Any:
             return {"strings": [str(item) for item in value.ravel()]}
         arrays.append(np.asarray(value))
         return {"array": len(arrays) - 1}
+    if hasattr(value, "__array__"):  # a frame, for example
+        return encoded(np.asarray(value), arrays)
     raise TypeError(f"A value of type {type(value).__name__} cannot be saved: {value!r}.")
 
 

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -5,7 +6,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from containers import DENSE, LAZY, LAZY_FRAMES, SPARSE
 from sklearn.base import clone
 
 from sktopo import Checkpoint, TopographicMap
@@ -102,6 +105,27 @@ def test_what_transform_returns_may_change(X, tmp_path):
     with pytest.raises(InterruptedFitError):
         TopographicMap(4, 4).set_callbacks(Interrupt(path, 3)).fit(X)
     TopographicMap(4, 4, output="distances").set_callbacks(Checkpoint(path)).fit(X)
+
+
+@pytest.mark.parametrize("name", ["csr array", "dask", "dask of csr", "dask frame", "pandas", "memmap"])
+def test_rows_of_every_kind_can_be_resumed(name, X, tmp_path):
+    som, path = TopographicMap(4, 4, max_iter=6), tmp_path / "checkpoint"
+    rows = {**DENSE, **SPARSE, **LAZY, **LAZY_FRAMES}[name](X, tmp_path)
+    with pytest.raises(InterruptedFitError):
+        clone(som).set_callbacks(Interrupt(path, 3)).fit(rows)
+    with pytest.raises(ValueError, match="belongs to other data"):
+        clone(som).set_callbacks(Checkpoint(path)).fit(2 * X)
+    resumed = clone(som).set_callbacks(Checkpoint(path)).fit(rows)
+    np.testing.assert_array_equal(resumed.codebook_, clone(som).fit(rows).codebook_)
+
+
+def test_the_path_may_be_bytes_and_init_a_frame(X, tmp_path):
+    path, init = os.fsencode(tmp_path / "checkpoint"), pd.DataFrame(X[:16].astype(float))
+    with pytest.raises(InterruptedFitError):
+        TopographicMap(4, 4, init=init).set_callbacks(Interrupt(path, 3)).fit(X)
+    som = TopographicMap(4, 4, init=init).set_callbacks(Checkpoint(path)).fit(X)
+    som.save(tmp_path / "map")
+    np.testing.assert_array_equal(TopographicMap.load(tmp_path / "map").init, init.to_numpy())
 
 
 def test_a_damaged_file_is_refused(X, tmp_path):
