@@ -27,21 +27,6 @@ class ExponentialSchedule:
         annealed = min(1.0, progress / (1 - self.hold))
         return self.final if annealed == 1 else self.initial * (self.final / self.initial) ** annealed
 
-    def is_constant(self, progress: float) -> bool:
-        """Whether the value stays the same from here to the end.
-
-        Parameters
-        ----------
-        progress : float
-            In [0, 1].
-
-        Returns
-        -------
-        bool
-            True once `final` is reached.
-        """
-        return self(progress) == self.final
-
 
 def default_sigma_final(height: int, width: int) -> float:
     """The radius at which a map of this size is about as well ordered as it is accurate.

@@ -3,6 +3,7 @@ import pytest
 import torch
 from oracles import lattice_distances, neighborhood_matrix
 
+from sktopo import TopographicMap
 from sktopo._frame import DataRange
 from sktopo._sources import ArraySource
 from sktopo._statistics import Grid, UnitStatistics
@@ -75,6 +76,17 @@ def test_a_single_epoch_is_one_at_the_last_sigma(run):
 
 def test_the_watcher_can_stop_a_run(run):
     assert len(run(Watch(stop_after=3)).losses) == 3
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_no_tolerance_stops_a_run_before_sigma_is_narrow_on_all_units(solver, rng):
+    X = rng.normal(size=(2000, 3))
+    som = TopographicMap(30, 30, solver=solver, sigma_final=1.0, tol=1e9, max_iter=10, random_state=0).fit(X)
+    assert som.sigma_ == 1.0
+    assert len(som.loss_curve_) < 10 or solver == "stream"  # which rests in its last stage only
+    wide = TopographicMap(30, 30, solver=solver, sigma_initial=3, sigma_final=3, tol=1e9, max_iter=10, random_state=0)
+    assert wide.fit(X).codebook_.shape == (900, 3)
+    assert wide.sigma_ == 3
 
 
 def test_movement_is_measured_against_the_spread(run):

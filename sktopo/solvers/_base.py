@@ -94,7 +94,8 @@ class State(NamedTuple):
     lattice: Lattice  # of the codebook and the statistics: the map's own, or a coarser one over the same area
     losses: tuple[float, ...] = ()
     passes: float = 0  # over the data
-    movement: float = math.inf  # root mean square move of a prototype in the last epoch, over the data's spread
+    # root mean square move of a prototype in the last epoch, over the data's spread; asked for only where sigma rests
+    movement: float = math.inf
     optimizer: dict[str, Any] | None = None  # what a gradient method remembers of its steps
 
 
@@ -214,14 +215,10 @@ class Solver(ABC):
         return self.source.alone(function)
 
     def _rests(self, state: State) -> bool:
-        """Whether sigma has reached its last value and the codebook moves no more."""
-        epochs = len(state.losses)
-        settled = epochs > 0 and self.problem.sigma.is_constant(self._progress(epochs - 1))
+        """Whether sigma has reached its last value, on all units, and the codebook moves no more."""
+        problem = self.problem
+        settled = bool(state.losses) and state.sigma == problem.sigma.final and state.lattice == problem.lattice
         return settled and state.movement <= self.settings.tol
-
-    def _progress(self, epoch: int) -> float:
-        """Share of the run that an epoch stands for, in [0, 1]; a single epoch is the last one."""
-        return epoch / (self.n_epochs - 1) if self.n_epochs > 1 else 1.0
 
 
 def movement(codebook: Tensor, previous: Tensor, statistics: UnitStatistics) -> float:

@@ -3,6 +3,7 @@
 (T. Kohonen, "Essentials of the self-organizing map", Neural Networks 37, 2013.)
 """
 
+import math
 from typing import ClassVar
 
 import torch
@@ -53,14 +54,15 @@ class BatchSolver(Solver):
     def step(self, state: State, epoch: int) -> State:
         """One pass over all rows."""
         problem, previous = self.problem, state.codebook
-        sigma = problem.sigma(self._progress(epoch))
+        # a single epoch is the last one
+        sigma = problem.sigma(epoch / (self.n_epochs - 1) if self.n_epochs > 1 else 1.0)
         averaging = Averaging(self._smoother.at(sigma), previous, problem.lattice.n_units)
         assigned = self._assigned(previous, averaging)
         statistics = assigned.units
         gathered = statistics.smoothed(problem.winner.spreading(averaging))
         loss = problem.loss(assigned, gathered, previous)
         codebook = problem.constrained(update_codebook(gathered, previous))
-        moved = movement(codebook, previous, statistics)
+        moved = movement(codebook, previous, statistics) if sigma == problem.sigma.final else math.inf
         return State(codebook, sigma, statistics, problem.lattice, (*state.losses, loss), state.passes + 1, moved)
 
     def _assigned(self, codebook: Tensor, averaging: Averaging) -> Assigned:

@@ -119,8 +119,8 @@ class Stage:
         spread = problem.winner.spreading(self._averaging(place.sigma))
         loss = problem.loss(place.latest, place.latest.units.smoothed(spread), place.codebook)
         loss *= problem.winner.coarse_factor(problem.lattice.n_units / self.lattice.n_units)
-        same = state.lattice == self.lattice
-        moved = movement(place.codebook, state.codebook, place.latest.units) if same else math.inf
+        rests = place.sigma == problem.sigma.final and state.lattice == self.lattice
+        moved = movement(place.codebook, state.codebook, place.latest.units) if rests else math.inf
         losses, passes = (*state.losses, loss), state.passes + passes
         return State(place.codebook, place.sigma, place.statistics, self.lattice, losses, passes, moved)
 
