@@ -16,7 +16,7 @@ from sktopo._smoothing import make_smoother
 from sktopo._sources import ArraySource, SparseSource
 from sktopo._statistics import UnitStatistics
 from sktopo._statistics import update_codebook as updated
-from sktopo._validation import check_geometry, check_initial_codebook, check_rows
+from sktopo._validation import check_codebook, check_geometry, check_rows
 from sktopo.distances import check_p_norm
 
 __all__ = ["chunk_statistics", "update_codebook"]
@@ -67,7 +67,7 @@ def chunk_statistics(
     tensor([2., 1.], dtype=torch.float64)
     """
     rows, weight = check_rows(X, sample_weight)
-    prototypes = torch.from_numpy(check_initial_codebook(codebook, len(np.asarray(codebook)), rows.shape[1]))
+    prototypes = torch.from_numpy(check_codebook(codebook, None, rows.shape[1]))
     kind = SparseSource if scipy.sparse.issparse(rows) else ArraySource
     source = kind(rows, weight, prototypes.device)
     search = Search(prototypes, check_p_norm(p_norm), source.dtype)
@@ -142,11 +142,14 @@ def update_codebook(
     >>> codebook.shape
     (12, 2)
     """
-    units, kernel = check_geometry(
-        height, width, sigma=sigma, lattice=lattice, periodic=periodic, neighborhood=neighborhood
-    )
-    previous = check_initial_codebook(codebook, units.n_units, statistics.sums.shape[1])
-    smooth = make_smoother(units, kernel).at(float(sigma))
+    units, h = check_geometry(height, width, sigma=sigma, lattice=lattice, periodic=periodic, neighborhood=neighborhood)
+    previous = check_codebook(codebook, units.n_units, statistics.sums.shape[1])
+    if len(statistics.counts) != units.n_units:
+        raise ValueError(
+            f"statistics are of {len(statistics.counts)} units, and the map has {units.n_units}; "
+            "take them with this codebook."
+        )
+    smooth = make_smoother(units, h).at(float(sigma))
     return updated(statistics.smoothed(smooth), torch.from_numpy(previous)).numpy()
 
 

@@ -15,7 +15,7 @@ from sktopo._device import wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._search import FEWEST_UNITS, Scores
 from sktopo._sparse_search import SparseSearch
-from sktopo.distances import LARGEST_DIRECT_POWER, minkowski, scores
+from sktopo.distances import LARGEST_DIRECT_POWER, Repeats, minkowski, scores
 
 
 class LocalEuclideanScores(Scores):
@@ -37,11 +37,12 @@ class LocalEuclideanScores(Scores):
         smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centred)
         padding = (0, max(0, FEWEST_UNITS - len(centred)))
         self._right = torch.nn.functional.pad(smoothed.T, padding).contiguous()
+        self._repeats = Repeats(smoothed)
         self._average = average
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """One matrix product."""
-        scores(samples, self._right, out=block)
+        self._repeats.share(scores(samples, self._right, out=block))
 
     def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
         """Squared distances to the smoothed prototypes, plus the spread of the prototypes around each unit."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, rounded_rows, wide_dtype
-from sktopo.distances import first_minimum, masked_minkowski, normalized, paired_distance, scores
+from sktopo.distances import Repeats, first_minimum, masked_minkowski, normalized, paired_distance, scores, two_minima
 
 # A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
 FEWEST_UNITS = 16
@@ -56,6 +56,7 @@ class MaskedSearch:
             self._average_scores = None
         else:
             self._average_scores = average
+        self._repeats = Repeats(torch.cat([products, squares], dim=1))
         padding = (0, max(0, FEWEST_UNITS - len(codebook)))
         self._products = torch.nn.functional.pad(products.T, padding).contiguous()
         self._squares = torch.nn.functional.pad(squares.T, padding).contiguous()
@@ -74,9 +75,7 @@ class MaskedSearch:
         found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
         for rows, observed, seen in self._blocks(x):
             block = self._scores(observed, seen)[: rows.stop - rows.start]
-            first = first_minimum(block, found[0, rows])
-            block.scatter_(1, first[:, None], math.inf)
-            first_minimum(block, found[1, rows])
+            two_minima(block, found[:, rows])
         return found.T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
@@ -129,7 +128,7 @@ class MaskedSearch:
         else:
             distances = masked_minkowski(observed, seen, self._spread, self.p_norm, normalize=self.normalize)
             squares = distances if average is None else distances.square()
-        return squares if average is None else average(squares.T).T
+        return self._repeats.share(squares) if average is None else average(squares.T).T
 
     def _euclidean_scores(self, observed: Tensor, seen: Tensor) -> Tensor:
         """Squared distances less the samples' own squared norms, by two products."""

@@ -18,7 +18,16 @@ from sktopo._device import block_rows, chunk_rows, rounded_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
-from sktopo.distances import LARGEST_DIRECT_POWER, first_minimum, minkowski, operand, paired_distance, scores
+from sktopo.distances import (
+    LARGEST_DIRECT_POWER,
+    Repeats,
+    first_minimum,
+    minkowski,
+    operand,
+    paired_distance,
+    scores,
+    two_minima,
+)
 
 # A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
 FEWEST_UNITS = 16
@@ -103,9 +112,7 @@ class Search:
             return _split(x, self.two_best, self._masked.two_best)
         found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
         for rows, block in self._blocks(self._centred(x, ends)[0], len(x)):
-            first = first_minimum(block, found[0, rows])
-            block.scatter_(1, first[:, None], math.inf)
-            first_minimum(block, found[1, rows])
+            two_minima(block, found[:, rows])
         return found.T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
@@ -224,10 +231,11 @@ class EuclideanScores(Scores):
         # padded units have score 0 and are not looked at
         padding = (0, max(0, FEWEST_UNITS - len(centred)))
         self._right = torch.nn.functional.pad(operand(centred), padding).contiguous()
+        self._repeats = Repeats(centred)
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """One matrix product."""
-        scores(samples, self._right, out=block)
+        self._repeats.share(scores(samples, self._right, out=block))
 
     def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
         """``sqrt(|x|^2 + score)``."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sktopo._device import block_rows, chunk_rows, wide_dtype
 from sktopo._sparse import between, product, row_sums, with_values
-from sktopo.distances import first_minimum
+from sktopo.distances import Repeats, first_minimum, two_minima
 
 # Below this share of its terms a squared distance has lost too many digits to cancellation.
 CANCELLED = 1e-6
@@ -66,6 +66,7 @@ class SparseSearch:
         self._right = (-2 * centred).T.contiguous()
         self._sqspread = centred.square().sum(dim=1)
         self._bias = self._sqspread + 2 * (centred @ self._centre)
+        self._repeats = Repeats(centred if spread is None else torch.cat([centred, spread.to(wide)[:, None]], dim=1))
         if spread is not None:
             self._bias = self._bias + (spread.to(wide) * self._scale).square()
         self._sqcentre = float(self._centre.square().sum())
@@ -85,9 +86,7 @@ class SparseSearch:
         found = torch.empty((2, x.shape[0]), dtype=torch.int64, device=x.device)
         for rows, piece in self._pieces(x):
             block, _, sure = self._scores(piece)
-            first = first_minimum(block, found[0, rows])
-            block.scatter_(1, first[:, None], math.inf)
-            first_minimum(block, found[1, rows])
+            two_minima(block, found[:, rows])
             self._make_dense(piece, ~sure, found[:, rows].T, dense.two_best)
         return found.T
 
@@ -134,7 +133,7 @@ class SparseSearch:
         scaled = with_values(x, values)
         own = row_sums(x, values * (values - 2 * self._centre[x.indices()[1]])) + self._sqcentre
         sure = (own >= CANCELLED * self._sqcentre) & torch.isfinite(own)
-        return product(scaled, self._right).add_(self._bias), own, sure
+        return self._repeats.share(product(scaled, self._right).add_(self._bias)), own, sure
 
     def _make_dense(self, x: Tensor, where: Tensor, into: Tensor, ask: Callable[[Tensor], Tensor]) -> None:
         """Put what the dense search says of some rows where it belongs."""

@@ -17,7 +17,7 @@ from sktopo._journal import Journal, fingerprint_of
 from sktopo._namespaces import as_tensor
 from sktopo._sources import DaskSource, Source
 from sktopo._statistics import UnitStatistics
-from sktopo._validation import callbacks_of, check_initial_codebook, check_known, make_generator
+from sktopo._validation import callbacks_of, check_codebook, check_known, make_generator
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES, Lattice
@@ -129,7 +129,7 @@ def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.
     )
     if isinstance(estimator.init, str):
         return problem, frame.clipped(INITIALIZERS[estimator.init](lattice, moments, generator))
-    given = check_initial_codebook(estimator.init, lattice.n_units, rows.n_features)
+    given = check_codebook(estimator.init, lattice.n_units, rows.n_features, "init")
     return problem, frame.to_frame(torch.from_numpy(given).to(frame.scale))
 
 

@@ -18,8 +18,9 @@ from sklearn.utils.validation import _check_sample_weight, check_array, validate
 
 from sktopo._device import chunk_rows
 from sktopo._namespaces import Namespace, as_tensor, dispatches
+from sktopo._options import check_sigma, chosen
 from sktopo._sources import DaskRows, is_dask
-from sktopo.lattices import LATTICES, Lattice
+from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
 try:
@@ -55,9 +56,9 @@ __all__ = [
     "PARAMETER_CONSTRAINTS",
     "CallbackSupportMixin",
     "callbacks_of",
+    "check_codebook",
     "check_dask_features",
     "check_geometry",
-    "check_initial_codebook",
     "check_known",
     "check_partition",
     "check_plain",
@@ -276,24 +277,24 @@ def check_geometry(
     height: int, width: int, *, sigma: float, lattice: str, periodic: bool, neighborhood: str
 ) -> tuple[Lattice, Neighborhood]:
     """A lattice and a neighborhood by their names, or a ValueError that says which there are."""
-    if lattice not in LATTICES:
-        raise ValueError(f"lattice must be one of {sorted(LATTICES)}, got {lattice!r}.")
-    if neighborhood not in NEIGHBORHOODS:
-        raise ValueError(f"neighborhood must be one of {sorted(NEIGHBORHOODS)}, got {neighborhood!r}.")
-    if not sigma > 0:
-        raise ValueError(f"sigma must be above 0, got {sigma!r}.")
-    return LATTICES[lattice](height, width, periodic), NEIGHBORHOODS[neighborhood]
+    check_sigma(sigma)
+    return make_lattice(lattice, height, width, periodic), chosen("neighborhood", neighborhood, NEIGHBORHOODS)
 
 
-def check_initial_codebook(init: ArrayLike, n_units: int, n_features: int) -> NDArray[np.float64]:
-    """An array given as `init` as float64, or a ValueError that says which shape is needed."""
-    check_plain(init, "init")
+def check_codebook(
+    given: ArrayLike, n_units: int | None, n_features: int, name: str = "codebook"
+) -> NDArray[np.float64]:
+    """Prototypes as float64 (of any number of units for None), or a ValueError that says which shape is needed."""
+    check_plain(given, name)
+    if isinstance(given, torch.Tensor):
+        given = given.detach().cpu().numpy()
     # a copy: what came from a worker's memory map is read-only
-    codebook = np.array(check_array(init, dtype=np.float64, input_name="init"), order="C")
-    if codebook.shape != (n_units, n_features):
+    codebook = np.array(check_array(given, dtype=np.float64, input_name=name), order="C")
+    expected = (len(codebook) if n_units is None else n_units, n_features)
+    if codebook.shape != expected:
         raise ValueError(
-            f"init must have shape (n_units, n_features) = ({n_units}, {n_features}), got {codebook.shape}; "
-            "change init, or height and width."
+            f"{name} must have shape (n_units, n_features) = {expected}, got {codebook.shape}"
+            + ("." if n_units is None else f"; change {name}, or height and width.")
         )
     return codebook
 

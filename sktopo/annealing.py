@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from sktopo._assignment import Averaging
+from sktopo._options import check_sigma, chosen
 from sktopo._smoothing import make_smoother
-from sktopo.lattices import LATTICES
+from sktopo.lattices import make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 
 __all__ = ["critical_temperature"]
@@ -55,7 +56,7 @@ def critical_temperature(
     Raises
     ------
     ValueError
-        If `covariance` is not a square matrix, or `sigma` is not a finite number above 0.
+        If `covariance` is not a square matrix, or another argument is not as above.
 
     References
     ----------
@@ -76,10 +77,9 @@ def critical_temperature(
     matrix = torch.as_tensor(covariance, dtype=torch.float64, device="cpu")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"covariance must be a square matrix, got shape {tuple(matrix.shape)}.")
-    if not 0 < sigma < float("inf"):
-        raise ValueError(f"sigma must be a finite number above 0, got {sigma!r}.")
-    units = LATTICES[lattice](height, width, periodic)
-    smooth = make_smoother(units, NEIGHBORHOODS[neighborhood]).at(sigma)
+    check_sigma(sigma)
+    units = make_lattice(lattice, height, width, periodic)
+    smooth = make_smoother(units, chosen("neighborhood", neighborhood, NEIGHBORHOODS)).at(sigma)
     identity = torch.eye(units.n_units, dtype=torch.float64, device="cpu")
     g = Averaging(smooth, identity, units.n_units).average(identity)
     # similar to D^-1 G^T (I - 11^T / K) G, and symmetric: the Gram matrix of G's centred columns over sqrt(D)

@@ -14,6 +14,7 @@ from torch import Tensor
 # Matrix products over more features than this are summed in slices: within a slice a row's result depends neither on
 # the number of rows nor on the number of threads (docs/decisions/0002-stable-rows.md).
 LARGEST_SLICE = 320
+HALF_PRECISION = (torch.float16, torch.bfloat16)
 # Powers up to this are taken directly, in float64; beyond it, each difference is first divided by its largest part.
 LARGEST_DIRECT_POWER = 32
 # Distances beyond this or its inverse are computed again with scaling: their powers may have left the type's range.
@@ -112,6 +113,8 @@ def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
         return difference
     if LARGEST_DIRECT_POWER < p_norm < math.inf:
         return torch.stack([norm(x - prototype, p_norm) for prototype in codebook], dim=1)
+    if x.dtype in HALF_PRECISION:  # which `cdist` does not know
+        return minkowski(x.float(), codebook.float(), p_norm).to(x.dtype)
     return torch.cdist(x, codebook, p=p_norm, compute_mode="donot_use_mm_for_euclid_dist")
 
 
@@ -334,6 +337,71 @@ def first_minimum(block: Tensor, out: Tensor) -> Tensor:
         block.numpy().argmin(axis=1, out=out.numpy())  # SIMD over the product's own memory
         return out
     return torch.argmin(block, dim=1, out=out)
+
+
+def two_minima(block: Tensor, out: Tensor) -> Tensor:
+    """Positions of the least and the second-least score of each row, the first ones on ties.
+
+    Parameters
+    ----------
+    block : Tensor of shape (n, n_units)
+        Scores; the least of each row is overwritten.
+    out : Tensor of int64 of shape (2, n)
+        Where to put the result.
+
+    Returns
+    -------
+    Tensor of int64 of shape (2, n)
+        `out`.
+    """
+    first = first_minimum(block, out[0])
+    block.scatter_(1, first[:, None], math.inf)
+    first_minimum(block, out[1])
+    return out
+
+
+class Repeats:
+    """Which of some points repeat an earlier one, to the last bit.
+
+    A matrix product may sum its last columns in another order than the others, so that scores of equal prototypes
+    differ in their last bit and the higher unit wins.
+
+    Parameters
+    ----------
+    points : Tensor of shape (n, n_features)
+        Prototypes, without NaN.
+    """
+
+    def __init__(self, points: Tensor) -> None:
+        self._later = self._first = torch.empty(0, dtype=torch.int64)
+        # equal points have equal keys, because NumPy adds up every row in the same order
+        weights = torch.arange(points.shape[1], dtype=points.dtype, device=points.device).cos()
+        keys = (points * weights).cpu().numpy().sum(axis=1)
+        keys.sort()
+        if not (keys[1:] == keys[:-1]).any():
+            return
+        kinds, kind = torch.unique(points, dim=0, return_inverse=True)
+        number = torch.arange(len(points), device=points.device)
+        first = torch.full_like(number[: len(kinds)], len(points)).scatter_reduce(0, kind, number, "amin")[kind]
+        self._later = torch.nonzero(first < number)[:, 0]
+        self._first = first[self._later]
+
+    def share(self, block: Tensor) -> Tensor:
+        """Give repeated points the scores of the first ones, in place.
+
+        Parameters
+        ----------
+        block : Tensor of shape (m, n)
+            Scores, a column for each point; there may be more columns.
+
+        Returns
+        -------
+        Tensor of shape (m, n)
+            `block`.
+        """
+        if len(self._later):
+            block[:, self._later] = block[:, self._first]
+        return block
 
 
 def check_p_norm(p_norm: object, name: str = "p_norm") -> float:

@@ -15,6 +15,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from sktopo._options import check_size, chosen
+
 # Coordinates of a hexagonal lattice are irrational, so "at distance 1" needs a little room.
 ADJACENCY_TOLERANCE = 1e-6
 
@@ -421,3 +423,28 @@ class CoarseLattice(RectangularLattice):
 
 
 LATTICES: dict[str, type[Lattice]] = {"rectangular": RectangularLattice, "hexagonal": HexagonalLattice}
+
+
+def make_lattice(kind: str, height: int, width: int, periodic: bool = False) -> Lattice:
+    """The lattice of a name.
+
+    Parameters
+    ----------
+    kind : {"rectangular", "hexagonal"}
+        Arrangement of the units.
+    height, width : int
+        Number of rows and of columns.
+    periodic : bool, default=False
+        Whether opposite edges are joined.
+
+    Returns
+    -------
+    Lattice
+        An arrangement of ``height x width`` units.
+
+    Raises
+    ------
+    ValueError
+        If there is no such lattice.
+    """
+    return chosen("lattice", kind, LATTICES)(check_size("height", height), check_size("width", width), periodic)

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from sktopo._assignment import WINNERS, Averaging, Product, expected_coordinates, responsibilities, soft_minimum
+from sktopo._options import check_sigma, check_size, chosen
 from sktopo._smoothing import make_smoother
-from sktopo.distances import check_p_norm, masked_sqdist, normalized, scores, sqdist
-from sktopo.lattices import LATTICES
+from sktopo.distances import HALF_PRECISION, check_p_norm, masked_sqdist, normalized, scores, sqdist
+from sktopo.lattices import make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 
 __all__ = ["LayerOutput", "TopographicLayer"]
@@ -136,24 +137,19 @@ class TopographicLayer(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("latent_dim", latent_dim), ("height", height), ("width", width)):
-            _check_positive_integer(name, value)
         for name, value in (("normalize", normalize), ("periodic", periodic)):
             if not isinstance(value, bool):
                 raise ValueError(f"{name} must be True or False, got {value!r}.")
-        _check_option("lattice", lattice, tuple(LATTICES))
-        _check_option("neighborhood", neighborhood, tuple(NEIGHBORHOODS))
-        _check_option("winner", winner, tuple(WINNERS))
-        self.latent_dim = latent_dim
+        self.latent_dim = check_size("latent_dim", latent_dim)
+        self.lattice = make_lattice(lattice, height, width, periodic)
         self.p_norm = check_p_norm(p_norm)
         self.normalize = normalize
         self.winner = winner
-        self._rule = WINNERS[winner]
-        self.neighborhood = NEIGHBORHOODS[neighborhood]
-        self.lattice = LATTICES[lattice](height, width, periodic)
+        self._rule = chosen("winner", winner, WINNERS)
+        self.neighborhood = chosen("neighborhood", neighborhood, NEIGHBORHOODS)
         self.lattice_p_norm = self._lattice_norm(lattice_p_norm)
         self._smoother = make_smoother(self.lattice, self.neighborhood)
-        codebook = torch.empty(height * width, latent_dim, device=device, dtype=dtype)
+        codebook = torch.empty(self.lattice.n_units, self.latent_dim, device=device, dtype=dtype)
         self.codebook = nn.Parameter(codebook)
         coordinates = self.lattice.coordinates().to(codebook)
         self.register_buffer("coordinates_of_units", coordinates, persistent=False)
@@ -238,7 +234,7 @@ class TopographicLayer(nn.Module):
         ValueError
             If `sigma`, `temperature` or a shape is not as above.
         """
-        _check_sigma(sigma)
+        check_sigma(sigma)
         self._rule.check_temperature(temperature)
         with _full_precision(z):
             energy = self._energy(z, sigma, temperature, mask)
@@ -249,7 +245,7 @@ class TopographicLayer(nn.Module):
         return (energy * sample_weight).sum() / sample_weight.sum()
 
     def bmu(self, z: Tensor) -> Tensor:
-        """Best matching units: the nearest prototypes, ties to the lower number.
+        """Best matching units: the nearest prototypes, ties to the lower number (up to the rounding of a product).
 
         Parameters
         ----------
@@ -295,14 +291,15 @@ class TopographicLayer(nn.Module):
             If `sigma`, `temperature` or a shape is not as above.
         """
         if sigma is not None:
-            _check_sigma(sigma)
+            check_sigma(sigma)
         self._rule.check_temperature(temperature)
         if temperature == 0:
             return self.coordinates_of_units[self.bmu(z)]
         if sigma is None:
             raise ValueError(f"sigma is needed for the expected coordinates at temperature={temperature!r}.")
         weights = self._responsibilities(z, self._averaging(sigma), temperature)
-        return expected_coordinates(weights, self.lattice, self.coordinates_of_units)
+        with _full_precision(z):
+            return expected_coordinates(weights, self.lattice, self.coordinates_of_units)
 
     def activations(self, z: Tensor, sigma: float, temperature: float = 0.0) -> Tensor:
         """How strongly each unit answers: ``h(c, unit; sigma)`` with the winner c, or its mean over soft winners.
@@ -329,7 +326,7 @@ class TopographicLayer(nn.Module):
         ValueError
             If `sigma`, `temperature` or a shape is not as above.
         """
-        _check_sigma(sigma)
+        check_sigma(sigma)
         self._rule.check_temperature(temperature)
         averaging = self._averaging(sigma)
         if temperature == 0:
@@ -387,12 +384,16 @@ class TopographicLayer(nn.Module):
         """Prototypes as they are compared."""
         return normalized(self.codebook, self.p_norm) if self.normalize else self.codebook
 
-    def _inputs(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Samples and prototypes as they are compared."""
+    def _checked(self, z: Tensor) -> Tensor:
+        """Samples of the right shape, in a type that goes with the codebook's."""
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z must have shape (n, {self.latent_dim}), got {tuple(z.shape)}.")
-        if z.dtype in (torch.float16, torch.bfloat16):
-            z = z.to(self.codebook.dtype)  # what an encoder under autocast makes
+        # half precision is what an encoder under autocast makes
+        return z.to(self.codebook.dtype) if z.dtype in HALF_PRECISION else z
+
+    def _inputs(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Samples and prototypes as they are compared."""
+        z = self._checked(z)
         return normalized(z, self.p_norm) if self.normalize else z, self._prototypes()
 
     def _energy(self, z: Tensor, sigma: float, temperature: float, mask: Tensor | None) -> Tensor:
@@ -447,6 +448,7 @@ class TopographicLayer(nn.Module):
     def _sqdist(self, z: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
             return sqdist(*self._inputs(z), self.p_norm)
+        z = self._checked(z)
         if mask.shape != z.shape or mask.dtype != torch.bool:
             raise ValueError(
                 f"mask must be a bool tensor of z's shape {tuple(z.shape)}, got {mask.dtype} of {tuple(mask.shape)}."
@@ -468,18 +470,3 @@ def _full_precision(z: Tensor) -> AbstractContextManager[object]:
     """No autocast: distances in half precision would find other units."""
     kind = z.device.type
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
-
-
-def _check_positive_integer(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")
-
-
-def _check_option(name: str, value: str, options: tuple[str, ...]) -> None:
-    if value not in options:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}.")
-
-
-def _check_sigma(sigma: float) -> None:
-    if not 0 < sigma < math.inf:
-        raise ValueError(f"sigma must be a finite number above 0, got {sigma!r}.")

@@ -57,7 +57,7 @@ def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
         If the file cannot be written; an older file is then as it was.
     """
     target = Path(os.fsdecode(path))
-    scratch = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
+    scratch = target.with_name(f".sktopo.{secrets.token_hex(8)}")  # the file's own name may be as long as names can be
     try:
         with open(scratch, "xb") as file:
             _pack(file, content)
@@ -154,13 +154,12 @@ def encoded(value: Any, arrays: list[NDArray[Any]]) -> Any:
     for tag, (kind, encode, _) in CODECS.items():
         if isinstance(value, kind):
             return {tag: encoded(encode(value), arrays)}
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "__array__") or hasattr(value, "__dlpack__"):
+        value = np.asarray(value)  # of a frame, for example, or of another library
         if value.dtype.kind not in KINDS:
             return {"strings": [str(item) for item in value.ravel()]}
-        arrays.append(np.asarray(value))
+        arrays.append(value)
         return {"array": len(arrays) - 1}
-    if hasattr(value, "__array__"):  # a frame, for example
-        return encoded(np.asarray(value), arrays)
     raise TypeError(f"A value of type {type(value).__name__} cannot be saved: {value!r}.")
 
 

@@ -30,6 +30,20 @@ def test_the_formula(arrangement, neighborhood, sigma, rng):
     assert pytest.approx(expected, rel=1e-10) == T
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lattice": "hex"}, "lattice must be one of 'rectangular', 'hexagonal', got 'hex'"),
+        ({"neighborhood": "hat"}, "neighborhood must be one of"),
+        ({"height": 0}, "height must be an int of at least 1, got 0"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        critical_temperature(np.eye(2), **{"height": 3, "width": 3, "sigma": 1.0, **change})
+
+
 @pytest.mark.parametrize("sigma", [0.7, 1.2])
 def test_the_map_collapses_just_above_and_spreads_just_below(arrangement, sigma):
     """Soft EM from a small map: its spread dies out at 1.02 T_c and grows at 0.98 T_c."""

@@ -59,9 +59,14 @@ def test_several_passes_equal_fit(iris):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"height": 5}, r"init must have shape \(n_units, n_features\) = \(15, 4\)|codebook must have shape"),
-        ({"sigma": 0}, "sigma must be above 0, got 0"),
-        ({"lattice": "cubic"}, r"lattice must be one of \['hexagonal', 'rectangular'\], got 'cubic'"),
+        (
+            {"height": 5},
+            r"codebook must have shape \(n_units, n_features\) = \(15, 4\), got \(12, 4\)",
+        ),
+        ({"height": 0}, "height must be an int of at least 1, got 0"),
+        ({"width": 3.0}, "width must be an int of at least 1, got 3.0"),
+        ({"sigma": 0}, "sigma must be a finite number above 0, got 0"),
+        ({"lattice": "cubic"}, "lattice must be one of 'rectangular', 'hexagonal', got 'cubic'"),
         ({"neighborhood": "hat"}, "neighborhood must be one of .* got 'hat'"),
     ],
     ids=str,
@@ -71,6 +76,14 @@ def test_bad_geometry_is_named(iris, change, message):
     total = sktopo.chunk_statistics(iris[0], W)
     with pytest.raises(ValueError, match=message):
         sktopo.update_codebook(total, W, **{"height": 4, "width": 3, "sigma": 1.0, **change})
+
+
+def test_a_codebook_of_another_size_is_named(iris):
+    X = iris[0]
+    with pytest.raises(ValueError, match=r"^codebook must have shape \(n_units, n_features\) = \(150, 4\), got"):
+        sktopo.chunk_statistics(X, X[:, :2])
+    with pytest.raises(ValueError, match="statistics are of 12 units, and the map has 6"):
+        sktopo.update_codebook(sktopo.chunk_statistics(X, X[:12]), X[:6], height=2, width=3, sigma=1.0)
 
 
 def test_bad_chunks_are_named(iris):

@@ -222,6 +222,40 @@ def test_the_first_codebook_has_variance_one_over_the_dimension():
     assert codebook.var().item() == pytest.approx(1 / 16, rel=0.02)
 
 
+@pytest.mark.parametrize("p_norm", [1, 2, 3, math.inf])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_layer_in_half_precision_computes(p_norm, dtype, rng):
+    layer = TopographicLayer(5, 4, 3, p_norm, generator=torch.Generator()).to(dtype)
+    z = torch.from_numpy(rng.normal(size=(40, 5))).to(dtype).requires_grad_()
+    layer.loss(z, 1.0).backward()
+    assert torch.isfinite(z.grad).all()
+    assert layer.bmu(z).shape == (40,)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_expected_coordinates_are_exact_under_autocast(periodic, rng):
+    layer = TopographicLayer(5, 40, 60, winner="local", normalize=False, periodic=periodic, generator=torch.Generator())
+    z = torch.from_numpy(rng.normal(size=(50, 5))).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        places = layer.coordinates(z, 1.0, 0.01)
+    assert torch.equal(places, layer.coordinates(z, 1.0, 0.01))
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_masked_samples_are_checked_and_cast_like_others(normalize, rng):
+    layer = TopographicLayer(5, 4, 3, normalize=normalize, generator=torch.Generator())
+    z = torch.from_numpy(rng.normal(size=(40, 5))).to(torch.bfloat16)
+    mask = torch.from_numpy(rng.random((40, 5)) > 0.2)
+    assert torch.equal(layer.loss(z, 1.0, mask=mask), layer.loss(z.float(), 1.0, mask=mask))
+    for shape in ((40, 1), (40, 4), (40,)):
+        with pytest.raises(ValueError, match=r"z must have shape \(n, 5\)"):
+            layer.loss(torch.zeros(shape), 1.0, mask=torch.ones(shape, dtype=torch.bool))
+
+
+def test_sizes_may_be_integers_of_numpy():
+    assert TopographicLayer(np.int64(5), np.int32(4), 3, generator=torch.Generator()).codebook.shape == (12, 5)
+
+
 def test_without_a_generator_torchs_global_one_draws():
     state = torch.get_rng_state()
     try:

@@ -47,6 +47,23 @@ def test_ties_go_to_the_lowest_unit(p_norm, rng):
     assert (winners % 3 == 0).all()
 
 
+@pytest.mark.parametrize("container", ["dense", "gaps", "csr"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("k", "d"), [(17, 3), (35, 330), (200, 9)])
+def test_of_equal_prototypes_the_lower_units_win(container, dtype, k, d, rng):
+    """A product may sum its last columns in another order, so copies stand far from their originals."""
+    X = torch.from_numpy(rng.normal(size=(300, d))).to(dtype)
+    W = torch.from_numpy(rng.normal(size=(k, d))).to(dtype)
+    if container == "gaps":
+        X[::3, 0] = torch.nan
+    ready = search(torch.cat([W, W]).numpy(), dtype=dtype)
+    rows = X.to_sparse() if container == "csr" else X
+    first, second = ready.two_best(rows).T
+    assert torch.equal(ready.bmu(rows), first)
+    assert (first < k).all()
+    assert torch.equal(second, first + k)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("k", [1, 2, 9, 100, 400])
 @pytest.mark.parametrize("d", [3, 64, 784])

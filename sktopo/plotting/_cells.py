@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sktopo.lattices import LATTICES, HexagonalLattice, Lattice, RectangularLattice
+from sktopo.lattices import HexagonalLattice, Lattice, RectangularLattice, make_lattice
 
 _HALF_SIDE = 1 / math.sqrt(12)  # of a regular hexagon whose flat sides are 1 apart
 # Corners of a cell around its unit: all points that are nearer to it than to any other.
@@ -44,10 +44,8 @@ class Cells:
     @classmethod
     def named(cls, lattice: str, shape: Sequence[int], periodic: bool) -> "Cells":
         """Cells of the lattice of that name, with so many rows and columns."""
-        if lattice not in LATTICES:
-            raise ValueError(f"lattice must be one of {', '.join(map(repr, LATTICES))}, got {lattice!r}.")
         height, width = shape
-        return cls(LATTICES[lattice](height, width, periodic))
+        return cls(make_lattice(lattice, height, width, periodic))
 
     @property
     def centres(self) -> NDArray[np.float64]:

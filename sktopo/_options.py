@@ -1,0 +1,28 @@
+"""Checks of what a user chose, for functions and layers to which scikit-learn's checks do not reach."""
+
+import math
+from collections.abc import Mapping
+from numbers import Integral
+from typing import TypeVar
+
+Kind = TypeVar("Kind")
+
+
+def chosen(name: str, value: str, options: Mapping[str, Kind]) -> Kind:
+    """What an option's name stands for, or a ValueError that says which there are."""
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}.")
+    return options[value]
+
+
+def check_size(name: str, value: object) -> int:
+    """A number of units or features as an int, or a ValueError."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")
+    return int(value)
+
+
+def check_sigma(sigma: float) -> None:
+    """Raise ValueError for what is no radius."""
+    if not 0 < sigma < math.inf:
+        raise ValueError(f"sigma must be a finite number above 0, got {sigma!r}.")
