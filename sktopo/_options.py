@@ -7,6 +7,8 @@ from typing import TypeVar
 
 Kind = TypeVar("Kind")
 
+LARGEST_TOTAL_WEIGHT = 1e300
+
 
 def chosen(name: str, value: str, options: Mapping[str, Kind]) -> Kind:
     """What an option's name stands for, or a ValueError that says which there are."""
@@ -26,3 +28,12 @@ def check_sigma(sigma: float) -> None:
     """Raise ValueError for what is no radius."""
     if not 0 < sigma < math.inf:
         raise ValueError(f"sigma must be a finite number above 0, got {sigma!r}.")
+
+
+def check_total_weight(total: float) -> None:
+    """Raise ValueError for weights that sum to nothing, or to so much that products of it are no numbers."""
+    if not total > 0:
+        raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
+    if total > LARGEST_TOTAL_WEIGHT:
+        size = "infinity" if math.isinf(total) else f"{total:g}"
+        raise ValueError(f"sample_weight sums to {size}; divide it by its maximum.")

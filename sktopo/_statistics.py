@@ -79,7 +79,7 @@ class UnitStatistics:
             values[:, width] = 1
             torch.linalg.vector_norm(samples, dim=1, out=values[:, width + 1]).square_()
             if weighted:
-                values.mul_(weight[rows, None])
+                _weigh(values, weight[rows])
             table.index_add_(0, unit[rows], values)
         if bool(torch.isnan(table[:, width + 1]).any()):
             return cls._of_incomplete(frame, x, weight, unit, n_units)
@@ -91,7 +91,7 @@ class UnitStatistics:
         samples = frame.samples(x)
         missing = bool(torch.isnan(samples).any())
         values = _filled(samples) if missing else _with_squares(samples)
-        table = shares.T @ (values * weight[:, None])
+        table = shares.T @ _weigh(values, weight)
         sums, *observed = torch.split(table[:, :-2], x.shape[1], dim=1)
         return cls(table[:, -2], sums, table[:, -1], *observed)
 
@@ -100,6 +100,7 @@ class UnitStatistics:
         samples = frame.samples(x)
         (row, column), gaps = samples.indices(), torch.isnan(samples.values())
         values, place = samples.values().masked_fill(gaps, 0), unit[row] * x.shape[1] + column
+        values.masked_fill_(weight[row] == 0, 0)
         sums = values.new_zeros(n_units * x.shape[1]).index_add_(0, place, values * weight[row])
         of_rows = torch.stack([weight, weight * row_sums(x, values.square())], dim=1)
         counts, squares = values.new_zeros(n_units, 2).index_add_(0, unit, of_rows).T
@@ -115,7 +116,7 @@ class UnitStatistics:
         width = 2 * x.shape[1] + 2
         table = frame.scale.new_zeros(n_units, width)
         for rows in blocks(len(x), width, table.itemsize):
-            table.index_add_(0, unit[rows], weight[rows, None] * _filled(frame.samples(x[rows])))
+            table.index_add_(0, unit[rows], _weigh(_filled(frame.samples(x[rows])), weight[rows]))
         sums, observed = table[:, :-2].chunk(2, dim=1)
         return cls(table[:, -2], sums, table[:, -1], observed)
 
@@ -188,7 +189,7 @@ class Grid(Frame):
             values[:, -1:] = squares
         else:
             values = torch.cat([on_grid, torch.ones_like(squares), squares], dim=1)
-        return self._weighted_limbs(values, (weight / self._weight_unit)[:, None])
+        return self._weighted_limbs(values, weight / self._weight_unit)
 
     def totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
         """Integer sums of one chunk: int64 (n_units, 2, columns). Totals of chunks add."""
@@ -238,8 +239,8 @@ class Grid(Frame):
     def _weighted_limbs(self, values: Tensor, weight: Tensor) -> Tensor:
         """Integers that stand for values times weights."""
         if self._integer_weights:
-            return _limbs(values, LIMB_BITS).mul_(weight[:, None])
-        return _limbs(values.mul_(weight), 2 * LIMB_BITS)
+            return _weigh(_limbs(values, LIMB_BITS), weight)
+        return _limbs(_weigh(values, weight), 2 * LIMB_BITS)
 
     def statistics(self, totals: Tensor) -> UnitStatistics:
         """Statistics in the frame from integer sums, rounded once."""
@@ -267,6 +268,15 @@ def _filled(samples: Tensor) -> Tensor:
     gaps = torch.isnan(samples)
     filled = samples.masked_fill(gaps, 0)
     return _with_squares(filled, (~gaps).to(filled))
+
+
+def _weigh(values: Tensor, weight: Tensor) -> Tensor:
+    """Values (n, ...) times weights (n,), in place; what has no weight counts for nothing, even if it is infinite."""
+    values.mul_(weight.view(-1, *[1] * (values.ndim - 1)))
+    nothing = weight == 0
+    if bool(nothing.any()):
+        values[nothing] = 0
+    return values
 
 
 def _scatter(limbs: Tensor, unit: Tensor, sums: Tensor) -> None:

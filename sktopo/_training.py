@@ -100,7 +100,8 @@ def label(estimator: Any, source: Source) -> dict[str, Any]:
 
     def nearest(x: Tensor, weight: Tensor) -> tuple[Tensor, tuple[float, float]]:
         bmu = search.bmu(x)
-        return bmu.cpu(), chunk_mean(in_range(search.distance(x, bmu)), weight)
+        distance = search.distance(x, bmu).masked_fill_(weight == 0, 0)  # they may be too far away for numbers
+        return bmu.cpu(), chunk_mean(in_range(distance), weight)
 
     labels, parts, start = np.empty(source.n_rows, dtype=np.int64), [], 0
     for bmu, part in source.map_chunks(nearest):
@@ -117,6 +118,9 @@ def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.
     moments = kind.survey(rows, generator)
     if moments.source is rows:
         check_known(moments.frame.unknown, moments.total_weight)
+    elif bool(moments.frame.unknown.any()):  # the sample may have missed the few rows that have a value
+        extent = DataRange.of(rows)
+        check_known(extent.low > extent.high, extent.total_weight)
     frame, lattice = moments.frame, _lattice(estimator, rows.total_weight, moments)
     problem = Problem(
         lattice,

@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_array, validate
 
 from sktopo._device import chunk_rows
 from sktopo._namespaces import Namespace, as_tensor, dispatches
-from sktopo._options import check_sigma, chosen
+from sktopo._options import check_sigma, check_total_weight, chosen
 from sktopo._sources import DaskRows, is_dask
 from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
@@ -210,8 +210,7 @@ def check_partition(
 
 def check_known(unknown: torch.Tensor, total_weight: float) -> None:
     """Raise ValueError for data of which only a pass over all partitions can tell that it teaches nothing."""
-    if not total_weight > 0:
-        raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
+    check_total_weight(total_weight)
     if bool(unknown.any()):
         column = int(torch.nonzero(unknown)[0])
         raise ValueError(f"Every value in column {column} of X is missing (NaN); drop the column.")
@@ -345,12 +344,8 @@ def _checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     except (TypeError, ValueError) as error:
         raise ValueError(f"sample_weight cannot be used: {error}") from error
     _check_weight_values(weight)
-    if not (weight > 0).any():
-        raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
     with np.errstate(over="ignore"):
-        total = float(weight.sum())
-    if not math.isfinite(total):
-        raise ValueError("sample_weight sums to infinity; divide it by its maximum.")
+        check_total_weight(float(weight.sum()))
     return weight
 
 

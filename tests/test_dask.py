@@ -156,14 +156,39 @@ def test_lazy_answers_compute_nothing_and_score_does(X, som):
             compute()
 
 
+def test_weights_are_fetched_once_and_without_the_rows(X):
+    opened = []
+
+    def counted(block):
+        opened.append(len(block))
+        return block
+
+    lazy = da.from_array(X, chunks=(100, 4)).map_blocks(counted, dtype=X.dtype, meta=X[:0])
+    som = TopographicMap(5, 4, solver="stream", max_iter=1, random_state=0)
+    with dask.config.set(scheduler="synchronous"):
+        plain = clone(som).fit(lazy)
+        reads = len(opened)
+        weighted = clone(som).fit(lazy, sample_weight=da.ones(900, chunks=100))
+    assert len(opened) == 2 * reads
+    np.testing.assert_array_equal(weighted.codebook_, plain.codebook_)
+
+
 def test_what_is_wrong_is_named(X, som):
     lazy = da.from_array(X, chunks=(200, 4))
     with pytest.raises(ValueError, match="infinity"):
         clone(som).fit(da.where(lazy > 5, np.inf, lazy))
-    with pytest.raises(ValueError, match="sample_weight must not be negative"):
-        clone(som).fit(lazy, sample_weight=-np.ones(900))
+    for solver in ("batch", "stream", "gradient"):
+        other = clone(som).set_params(solver=solver, init="pca")
+        with pytest.raises(ValueError, match=r"sample_weight must .*not be negative, got .*-1|finite and not negative"):
+            other.fit(lazy, sample_weight=-np.ones(900))
+        with pytest.raises(ValueError, match="zero everywhere"):
+            other.fit(lazy, sample_weight=np.zeros(900))
+        with pytest.raises(ValueError, match="sums to infinity"):
+            other.fit(lazy, sample_weight=np.full(900, 1e308))
+        with pytest.raises(ValueError, match="Every value in column 2 of X is missing"):
+            other.fit(da.from_array(np.where(np.arange(4) == 2, np.nan, X), chunks=(200, 4)))
     with pytest.raises(ValueError, match="zero everywhere"):
-        clone(som).fit(lazy, sample_weight=np.zeros(900))
+        clone(som).fit(X).score(lazy, sample_weight=np.zeros(900))
     with pytest.raises(ValueError, match=r"sample_weight.shape == \(5,\), expected \(900,\)"):
         clone(som).fit(lazy, sample_weight=np.ones(5))
     with pytest.raises(ValueError, match=r"one chunk at a time: call it with X.partitions\[i\].compute"):

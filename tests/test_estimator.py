@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,13 +128,34 @@ def test_integer_weights_equal_repeated_rows(digits, init, dtype, rng):
     assert weighted.quantization_error_ == pytest.approx(repeated.quantization_error_, rel=1e-6)
 
 
-def test_zero_weight_is_absence(iris):
-    X = np.vstack([iris[0], np.full((5, 4), 1e6)])
-    weight = np.r_[np.ones(150), np.zeros(5)]
-    with_outliers = TopographicMap(4, 4).fit(X, sample_weight=weight)
-    without = TopographicMap(4, 4).fit(iris[0])
-    np.testing.assert_array_equal(with_outliers.codebook_, without.codebook_)
+@pytest.mark.parametrize("place", [1e6, 1e200, np.finfo(float).max])
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
+@pytest.mark.parametrize("rule", [{}, {"winner": "local", "temperature": 0.1}, {"solver": "stream"}], ids=str)
+def test_zero_weight_is_absence(iris, place, container, rule):
+    X, weight = np.vstack([iris[0], np.full((5, 4), place)]), np.r_[np.full(150, 0.5), np.zeros(5)]
+    som = TopographicMap(4, 4, init=iris[0][:16], random_state=0, max_iter=5, **rule)
+    without = clone(som).fit(container(iris[0]), sample_weight=weight[:150])
+    with_outliers = clone(som).fit(container(X), sample_weight=weight)
     assert with_outliers.labels_.shape == (155,)
+    if rule.get("solver") == "stream":  # which draws other rows from more of them
+        assert np.isfinite(with_outliers.codebook_).all()
+        return
+    np.testing.assert_array_equal(with_outliers.codebook_, without.codebook_)
+    np.testing.assert_array_equal(with_outliers.loss_curve_, without.loss_curve_)
+    assert with_outliers.quantization_error_ == without.quantization_error_
+    assert with_outliers.score(container(X), sample_weight=weight) == pytest.approx(without.score(iris[0]))
+    chunk = clone(som).partial_fit(container(X), sample_weight=weight)
+    assert np.isfinite(chunk.codebook_).all()
+    assert np.isfinite(chunk.loss_curve_).all()
+
+
+def test_weights_may_be_huge(iris):
+    som = TopographicMap(4, 4)
+    heavy = clone(som).fit(iris[0], sample_weight=np.full(150, 1e297))
+    np.testing.assert_allclose(heavy.codebook_, som.fit(iris[0]).codebook_, rtol=1e-7)
+    for weight in (1e300, np.finfo(float).max):
+        with pytest.raises(ValueError, match=r"sample_weight sums to .*; divide it by its maximum"):
+            som.fit(iris[0], sample_weight=np.full(150, weight))
 
 
 @pytest.mark.parametrize("change", ["shift", "scale", "rotate"])

@@ -66,6 +66,15 @@ def with_minisoms_codebook(X, lattice, height, width):
     return rival, som
 
 
+@pytest.mark.parametrize("size", [2.0**530, 2.0**-600])
+def test_what_has_no_unit_is_the_same_in_any(size, iris):
+    X = iris[0]
+    som, large = (TopographicMap(4, 4).fit(scale * X) for scale in (1.0, size))
+    for measure in (trustworthiness, continuity, explained_variance, topographic_error, hit_entropy):
+        assert measure(large, size * X) == pytest.approx(measure(som, X), abs=1e-9)
+    assert topographic_product(large) == pytest.approx(topographic_product(som), abs=1e-9)
+
+
 @pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
 @pytest.mark.parametrize(("height", "width"), [(7, 9), (6, 5)])
 def test_errors_are_minisoms(digits, lattice, height, width):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sktopo._device import chunk_rows, wide_dtype
-from sktopo._sources._base import Source
+from sktopo._sources._base import Source, by_weight, evenly
 
 
 class ArraySource(Source):
@@ -69,11 +69,7 @@ class ArraySource(Source):
 
     def place(self, shares: Tensor) -> Tensor:
         """Positions at shares of the total weight; rows of weight 0 are never met."""
-        if self._weight is None:
-            return (shares * self.n_rows).long().clamp_(max=self.n_rows - 1)
-        reached = self._cumulative
-        positions = np.searchsorted(reached, shares.numpy() * reached[-1], side="right")
-        return torch.from_numpy(np.minimum(positions, np.searchsorted(reached, reached[-1])))
+        return evenly(shares, self.n_rows) if self._weight is None else by_weight(shares, self._cumulative)
 
     @cached_property
     def _cumulative(self) -> NDArray[np.float64]:

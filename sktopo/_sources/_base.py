@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sktopo._device import chunk_rows, rounded_rows, wide_dtype
@@ -193,4 +194,18 @@ class Subset(Source):
 
     def place(self, shares: Tensor) -> Tensor:
         """Places in this subset, whose rows count alike."""
-        return (shares * self.n_rows).long().clamp_(max=self.n_rows - 1)
+        return evenly(shares, self.n_rows)
+
+
+def evenly(shares: Tensor, n_rows: int) -> Tensor:
+    """Positions at shares (n,), in [0, 1), of rows that count alike."""
+    return (shares * n_rows).long().clamp_(max=n_rows - 1)
+
+
+def by_weight(shares: Tensor, reached: NDArray[np.float64]) -> Tensor:
+    """Positions at shares (n,) of the total weight, `reached` being that of all rows up to each one, itself included.
+
+    Rows of weight 0 are never met.
+    """
+    positions = np.searchsorted(reached, shares.numpy() * reached[-1], side="right")
+    return torch.from_numpy(np.minimum(positions, np.searchsorted(reached, reached[-1])))

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from sktopo._sources._base import Result, Source, Subset, Sum
+from sktopo._options import check_total_weight
+from sktopo._sources._base import Result, Source, Subset, Sum, by_weight, evenly
 from sktopo._sources._sparse import SparseSource
 from sktopo._sources._torch import TensorSource
 
@@ -71,6 +72,22 @@ class DaskRows:
         lengths = [int(length) for length in known]
         weights = _split(sample_weight, lengths)
         return cls(list(blocks), weights, lengths, n_features, dask_dtype(X))
+
+    @cached_property
+    def all_weights(self) -> Tensor | None:
+        """The weights of all rows, brought here; None without weights."""
+        import dask
+
+        if self.weights[0] is None:
+            return None
+        weight = np.concatenate(dask.compute(*self.weights)).astype(np.float64)
+        wrong = np.flatnonzero(~((weight >= 0) & np.isfinite(weight)))
+        if len(wrong):
+            row = int(wrong[0])
+            raise ValueError(f"sample_weight must be finite and not negative, got {weight[row]!r} in row {row}.")
+        total = torch.from_numpy(weight)
+        check_total_weight(float(total.sum()))
+        return total
 
 
 def dask_dtype(X: Any) -> torch.dtype:
@@ -128,9 +145,8 @@ class DaskSource(Source):
     @cached_property
     def total_weight(self) -> float:
         """Sum of the weights."""
-        if self._rows.weights[0] is None:
-            return float(self.n_rows)
-        return float(self._all_weights.sum())
+        weight = self._rows.all_weights
+        return float(self.n_rows if weight is None else weight.sum())
 
     def take(self, positions: Tensor) -> Tensor:
         """The rows at ascending positions, fetched from the workers."""
@@ -147,17 +163,13 @@ class DaskSource(Source):
 
     def weights(self, positions: Tensor) -> Tensor:
         """The weights at positions."""
-        if self._rows.weights[0] is None:
-            return torch.ones(len(positions), dtype=torch.float64, device="cpu")
-        return self._all_weights[positions]
+        weight = self._rows.all_weights
+        return torch.ones(len(positions), dtype=torch.float64, device="cpu") if weight is None else weight[positions]
 
     def place(self, shares: Tensor) -> Tensor:
         """Positions at shares of the total weight; rows of weight 0 are never met."""
-        if self._rows.weights[0] is None:
-            return (shares * self.n_rows).long().clamp_(max=self.n_rows - 1)
-        reached = self._all_weights.cumsum(0)
-        positions = torch.searchsorted(reached, shares * reached[-1], right=True)
-        return positions.clamp_(max=int(torch.searchsorted(reached, reached[-1])))
+        weight = self._rows.all_weights
+        return evenly(shares, self.n_rows) if weight is None else by_weight(shares, weight.cumsum(0).numpy())
 
     def draw(self, n: int, generator: torch.Generator) -> Subset:
         """`n` rows in random order, drawn in proportion to their weights and brought here, each one once."""
@@ -165,13 +177,6 @@ class DaskSource(Source):
         rows = self.take(positions)
         drawn = SparseSource.of(rows) if rows.is_sparse else TensorSource(rows, None, self.device)
         return Subset(drawn, order)
-
-    @cached_property
-    def _all_weights(self) -> Tensor:
-        """The weights of all rows, brought here."""
-        import dask
-
-        return torch.cat(dask.compute(*self._tasks(_weights, None)))
 
     def _tasks(self, function: Callable[..., Any], step: Any) -> list[Any]:
         import dask
@@ -255,12 +260,6 @@ def _map(step: Any, opener: Opener, block: Any, weight: Any) -> list[Any]:
 
 def _take(positions: Tensor, opener: Opener, block: Any, weight: Any) -> Tensor:
     return opener(block, weight).take(positions)
-
-
-def _weights(_: None, opener: Opener, block: Any, weight: Any) -> Tensor:
-    if not _n_rows(block):
-        return torch.empty(0, dtype=torch.float64, device="cpu")
-    return opener(block, weight).weights(torch.arange(_n_rows(block), device="cpu"))
 
 
 def _chunks(_: None, opener: Opener, block: Any, weight: Any) -> list[tuple[Tensor, Tensor]]:

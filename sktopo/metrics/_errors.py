@@ -220,8 +220,9 @@ def explained_variance(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | Non
     mean = torch.where(seen > 0, total / seen, torch.zeros_like(total))[None]
     to_bmu = distances_to_bmu(fitted, source.dtype)
     from_mean = distances_to_bmu(replace(fitted, codebook=mean), source.dtype)
-    unexplained = mean_over_samples(lambda x: to_bmu(x).square(), source)
-    spread = mean_over_samples(lambda x: from_mean(x).square(), source)
-    if spread == 0:
-        return float(unexplained == 0)
-    return 1 - unexplained / spread
+    size = mean_over_samples(from_mean, source)
+    if size == 0:
+        return float(mean_over_samples(to_bmu, source) == 0)
+    # in units of the size, whose square may be no number
+    unexplained = mean_over_samples(lambda x: to_bmu(x).div(size).square(), source)
+    return 1 - unexplained / mean_over_samples(lambda x: from_mean(x).div(size).square(), source)

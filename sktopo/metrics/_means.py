@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sktopo._fitted import FittedMap
+from sktopo._options import check_total_weight
 from sktopo._sources import Source
 
 
@@ -33,8 +34,8 @@ def chunk_mean(values: Tensor, weight: Tensor) -> tuple[float, float]:
     total = float(weight.sum())
     if not total > 0:
         return 0.0, 0.0
-    scaled, exponent = _near_one(values.to(weight))
-    shares, _ = _near_one(weight)
+    scaled, exponent = near_one(values.to(weight))
+    shares, _ = near_one(weight)
     return math.ldexp(float((scaled * shares).sum() / shares.sum()), exponent), total
 
 
@@ -52,13 +53,27 @@ def weighted_mean(parts: Sequence[tuple[float, float]]) -> float:
         The weighted mean.
     """
     heaviest = max(weight for _, weight in parts)
+    check_total_weight(heaviest)  # of a dask collection nobody knows before
     total = math.fsum(weight / heaviest for _, weight in parts)
     return math.fsum(mean * (weight / heaviest / total) for mean, weight in parts)
 
 
-def _near_one(values: Tensor) -> tuple[Tensor, int]:
-    """Numbers divided by a power of two, so that no sum or product of them leaves the range; and its exponent."""
-    largest = float(values.abs().max())
+def near_one(values: Tensor) -> tuple[Tensor, int]:
+    """Numbers divided by a power of two, so that no sum or product of them leaves the range.
+
+    Parameters
+    ----------
+    values : Tensor
+        Of any shape; missing values (NaN) stay missing.
+
+    Returns
+    -------
+    Tensor
+        Numbers of which the largest is about 1.
+    int
+        The power's exponent.
+    """
+    largest = float(torch.nan_to_num(values.abs(), nan=0.0, posinf=torch.inf).max())
     lowest = 8 - math.frexp(torch.finfo(values.dtype).max)[1]
     exponent = max(lowest, math.frexp(largest)[1]) if math.isfinite(largest) else 0
     return values * 2.0**-exponent, exponent
@@ -79,7 +94,35 @@ def mean_over_samples(per_row: Callable[[Tensor], Tensor], source: Source) -> fl
     float
         The weighted mean.
     """
-    return weighted_mean(list(source.map_chunks(lambda x, weight: chunk_mean(per_row(x), weight))))
+
+    def step(x: Tensor, weight: Tensor) -> tuple[float, float]:
+        x, weight = counted(x, weight)
+        return chunk_mean(per_row(x), weight) if len(weight) else (0.0, 0.0)
+
+    return weighted_mean(list(source.map_chunks(step)))
+
+
+def counted(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows that count, and their weights: a row of weight 0 may be too far away for numbers.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_features)
+        Samples.
+    weight : Tensor of shape (n,)
+        Their weights.
+
+    Returns
+    -------
+    tuple of Tensor
+        Samples and weights without those of weight 0.
+    """
+    counts = weight > 0
+    if bool(counts.all()):
+        return x, weight
+    rows = torch.nonzero(counts)[:, 0]
+    x = x.index_select(0, rows)
+    return x.coalesce() if x.is_sparse else x, weight[rows]
 
 
 def distances_to_bmu(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:

@@ -11,7 +11,7 @@ from sktopo._fitted import FittedMap
 from sktopo._forks import in_any_process
 from sktopo._threads import map_chunks
 from sktopo.distances import minkowski
-from sktopo.metrics._means import last_step
+from sktopo.metrics._means import last_step, near_one
 
 # Lattice distances that agree to so many decimals are ties.
 DECIMALS = 9
@@ -62,7 +62,8 @@ def topographic_product(map: Any) -> float:
     n_units, units = fitted.lattice.n_units, torch.arange(fitted.lattice.n_units, device="cpu")
     if n_units == 1:
         return 0.0
-    codebook, coordinates = fitted.codebook.cpu().double(), fitted.lattice.coordinates()
+    # no scale changes a ratio of distances
+    (codebook, _), coordinates = near_one(fitted.codebook.cpu().double()), fitted.lattice.coordinates()
     # the ways to neighbor l = 1 .. K - 1 count in all means over k >= l
     tail = (0.5 / units[1:].double()).flip(0).cumsum(0).flip(0)
 

@@ -23,7 +23,7 @@ from sktopo._forks import in_any_process
 from sktopo._threads import map_chunks
 from sktopo._validation import make_generator
 from sktopo.distances import common_minkowski, minkowski
-from sktopo.metrics._means import unwrapped
+from sktopo.metrics._means import near_one, unwrapped
 
 # Lattice distances that agree to so many decimals are ties, and those of rows of unit norm with gaps.
 DECIMALS = 9
@@ -153,7 +153,7 @@ class _Places:
         samples = source.take(rows)
         self._fitted: FittedMap = fitted
         self._bmu = fitted.search(source.dtype).bmu(samples).cpu()
-        self._samples = samples.cpu().to_dense().double()
+        self._samples, _ = near_one(samples.cpu().to_dense().double())  # no scale changes a rank
         self._gaps = bool(torch.isnan(self._samples).any())
 
     def in_data(self, rows: Tensor) -> Tensor:

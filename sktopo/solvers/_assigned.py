@@ -56,5 +56,6 @@ def soft_shares(frame: Frame, x: Tensor, weight: Tensor, search: Search, tempera
 def _soft_shares_of_block(frame: Frame, x: Tensor, weight: Tensor, search: Search, temperature: float) -> Assigned:
     scale = float(frame.scale)  # in the frame, where no square overflows
     shares = responsibilities_of_roots(search.distances(x).div_(scale), temperature / scale / scale)
+    shares[weight == 0] = 0  # of rows that are too far away for numbers
     entropy = float(weight @ torch.special.entr(shares).sum(dim=1))
     return Assigned(UnitStatistics.of_shares(frame, x, weight, shares), entropy)

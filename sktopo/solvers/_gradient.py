@@ -113,7 +113,7 @@ class GradientSolver(Solver):
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.item() * part.n_rows
-        return total / rows.n_rows * self._scale**2, sigma
+        return total / rows.n_rows * self._scale * self._scale, sigma
 
     def _samples(self, part: Subset) -> tuple[Tensor, Tensor | None]:
         """Dense rows as the layer takes them, and where values were observed if some are missing."""
