@@ -7,7 +7,7 @@ from typing import TypeVar
 
 Kind = TypeVar("Kind")
 
-LARGEST_TOTAL_WEIGHT = 1e300
+LARGEST_TOTAL_WEIGHT = 2.0**1020
 
 
 def chosen(name: str, value: str, options: Mapping[str, Kind]) -> Kind:

@@ -83,10 +83,11 @@ class Activations(Output):
 
     def inverse(self, fitted: FittedMap, values: Tensor) -> Tensor:
         """``sum_j a_j w_j / sum_j a_j``."""
-        total = values.sum(dim=1, keepdim=True)
-        if bool((values < 0).any()) or not bool((total > 0).all()):
+        largest = values.amax(dim=1, keepdim=True)
+        if bool((values < 0).any()) or not bool((largest > 0).all()):
             raise ValueError("Activations must not be negative, and every row needs one above 0.")
-        return (values / total) @ fitted.codebook.to(values)
+        shares = values / largest  # whose sum is a number
+        return (shares / shares.sum(dim=1, keepdim=True)) @ fitted.codebook.to(values)
 
 
 class Distances(Output):

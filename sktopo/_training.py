@@ -24,7 +24,7 @@ from sktopo.lattices import LATTICES, Lattice
 from sktopo.metrics import chunk_mean, distances_to_bmu, in_range, mean_over_samples, weighted_mean
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import annealing
-from sktopo.solvers import Problem, Settings, Solver, State, StreamSolver, choose_solver, continue_stream
+from sktopo.solvers import BatchSolver, Problem, Settings, Solver, State, StreamSolver, choose_solver, continue_stream
 
 
 class Training(NamedTuple):
@@ -44,7 +44,9 @@ class Training(NamedTuple):
 
         def prepare() -> tuple[Solver, State]:
             problem, codebook = _problem(estimator, kind, all_rows, generator)
-            solver = kind(problem, settings, source)
+            # sums of shares depend on the chunks in their last bits
+            rows = all_rows if kind is BatchSolver and problem.temperature > 0 else source
+            solver = kind(problem, settings, rows)
             return solver, solver.first_state(codebook)
 
         solver, first = source.alone(prepare)

@@ -65,6 +65,7 @@ __all__ = [
     "check_rows",
     "check_samples",
     "check_supported",
+    "features_of_the_map",
     "fit_context",
     "make_generator",
     "restored",
@@ -363,25 +364,47 @@ def _naming_the_place(X: Any) -> Iterator[None]:
         with np.errstate(over="ignore", invalid="ignore"):
             yield
     except ValueError as error:
-        place = _first_bad_place(X)
+        place = _first_bad_place(X, numbers_too="infinity" in str(error))
         if place is None:
             raise
         raise ValueError(f"{error}\nFirst found in {place}.") from error
 
 
-def _first_bad_place(X: Any) -> str | None:
-    """Row and column of the first value that is no number, or infinite, if that is what is wrong."""
+def _first_bad_place(X: Any, *, numbers_too: bool) -> str | None:
+    """Row and column of the first value that is no number, or infinite; arrays of numbers are read only on request."""
     names = [repr(name) for name in getattr(X, "columns", [])]
     values = np.asarray(X) if Namespace.of(X).is_numpy else as_tensor(X).cpu().numpy()
-    if values.ndim != 2 or values.dtype.kind == "c":
+    numeric = values.dtype.kind in "biuf"
+    if values.ndim != 2 or values.dtype.kind == "c" or (numeric and not numbers_too):
         return None
-    for column in range(values.shape[1]):
-        name = names[column] if names else str(column)
-        for row, value in enumerate(values[:, column]):
-            try:
-                usable = not math.isinf(float(value))
-            except (TypeError, ValueError):
-                usable = False
-            if not usable:
-                return f"row {row}, column {name}"
+    rows = chunk_rows(max(1, values.shape[1]))
+    for start in range(0, len(values), rows):
+        some = values[start : start + rows]
+        bad = np.argwhere(np.isinf(some) if numeric else ~np.vectorize(_is_finite, otypes=[bool])(some))
+        if len(bad):
+            row, column = bad[0]
+            return f"row {start + row}, column {names[column] if names else column}"
     return None
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a value can be taken as a number, or as a missing one."""
+    try:
+        return not math.isinf(float(value))
+    except (TypeError, ValueError):
+        return False
+
+
+@contextmanager
+def features_of_the_map(estimator: Any) -> Iterator[None]:
+    """Keep number and names of the features in step with the codebook: a fit that fails before it leaves them alone."""
+    names, codebook = ("n_features_in_", "feature_names_in_"), vars(estimator).get("codebook_")
+    before = {name: value for name, value in vars(estimator).items() if name in names}
+    try:
+        yield
+    except BaseException:
+        if vars(estimator).get("codebook_") is codebook:
+            for name in names:
+                vars(estimator).pop(name, None)
+            vars(estimator).update(before)
+        raise

@@ -374,9 +374,9 @@ class Repeats:
 
     def __init__(self, points: Tensor) -> None:
         self._later = self._first = torch.empty(0, dtype=torch.int64)
-        # equal points have equal keys, because NumPy adds up every row in the same order
+        # equal points have equal keys, because contiguous rows are each added up in the same order
         weights = torch.arange(points.shape[1], dtype=points.dtype, device=points.device).cos()
-        keys = (points * weights).cpu().numpy().sum(axis=1)
+        keys = (points * weights).contiguous().sum(dim=1).cpu().numpy()
         keys.sort()
         if not (keys[1:] == keys[:-1]).any():
             return

@@ -23,6 +23,7 @@ from sktopo._validation import (
     check_plain,
     check_samples,
     check_supported,
+    features_of_the_map,
     fit_context,
     restored,
 )
@@ -219,19 +220,20 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             If a parameter, X or the weights are not usable; the message names the cause.
         """
         check_supported(self)
-        namespace = Namespace.of(X)
-        samples, weight = check_samples(self, X, sample_weight, reset=True)
-        # where a run starts must not depend on its chunks: what is read first comes in chunks of the default size
-        all_rows = open_source(self, samples, weight)
-        training = Training.begin(self, all_rows, open_source(self, samples, weight, rows=self.batch_size))
-        watch = CallbackRun(self, X, y, lambda state: namespace.hold(training.learned(state)), training.keep)
-        state = training.solver.run(training.state, watch)
-        self._publish(namespace.hold(training.learned(state)))
-        if is_dask(X) and hasattr(self, "labels_"):
-            del self.labels_  # of an earlier fit; those of this one would be as long as the data
-        self._publish(namespace.hold(label(self, all_rows)))
-        watch.end(state)
-        training.close()
+        with features_of_the_map(self):
+            namespace = Namespace.of(X)
+            samples, weight = check_samples(self, X, sample_weight, reset=True)
+            # where a run starts must not depend on its chunks: what is read first comes in chunks of the default size
+            all_rows = open_source(self, samples, weight)
+            training = Training.begin(self, all_rows, open_source(self, samples, weight, rows=self.batch_size))
+            watch = CallbackRun(self, X, y, lambda state: namespace.hold(training.learned(state)), training.keep)
+            state = training.solver.run(training.state, watch)
+            self._publish(namespace.hold(training.learned(state)))
+            if is_dask(X) and hasattr(self, "labels_"):
+                del self.labels_  # of an earlier fit; those of this one would be as long as the data
+            self._publish(namespace.hold(label(self, all_rows)))
+            watch.end(state)
+            training.close()
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -279,13 +281,14 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             raise ValueError(
                 "partial_fit takes one chunk at a time: call it with X.partitions[i].compute(), or use fit."
             )
-        namespace, first = Namespace.of(X), not hasattr(self, "codebook_")
-        if not first:
-            check_same_namespace(self, X, "partial_fit")
-        samples, weight = check_samples(self, X, sample_weight, reset=first)
-        source = open_source(self, samples, weight)
-        self._publish(namespace.hold(continue_training(self, source)))
-        self._publish(namespace.hold(label(self, source)))
+        with features_of_the_map(self):
+            namespace, first = Namespace.of(X), not hasattr(self, "codebook_")
+            if not first:
+                check_same_namespace(self, X, "partial_fit")
+            samples, weight = check_samples(self, X, sample_weight, reset=first)
+            source = open_source(self, samples, weight)
+            self._publish(namespace.hold(continue_training(self, source)))
+            self._publish(namespace.hold(label(self, source)))
         return self
 
     def _publish(self, learned: dict[str, Any]) -> None:

@@ -269,11 +269,13 @@ def test_ranks_of_a_sample_of_the_rows(digits):
         assert some == pytest.approx(measure(som, X), abs=0.03)
 
 
-@pytest.mark.parametrize("k", [0, 5])
-def test_too_few_or_too_many_neighbors_are_refused(iris, k):
+@pytest.mark.parametrize(
+    ("k", "message"), [(0, "an int of at least 1"), (2.0, "an int of at least 1"), (5, "less than half the 10 samples")]
+)
+def test_too_few_or_too_many_neighbors_are_refused(iris, k, message):
     som = TopographicMap(3, 3).fit(iris[0])
     for measure in (trustworthiness, continuity):
-        with pytest.raises(ValueError, match=f"n_neighbors must be at least 1 and less than half .* got {k}"):
+        with pytest.raises(ValueError, match=f"n_neighbors must be {message}.* got {k}"):
             measure(som, iris[0][:10], k)
 
 

@@ -25,3 +25,9 @@ def test_a_prototype_comes_back_as_itself(iris, name):
     output = OUTPUTS[name]
     back = output.inverse(fitted, output.transform(fitted, torch.float64)(fitted.codebook))
     np.testing.assert_allclose(back.numpy(), fitted.codebook.numpy(), rtol=1e-12)
+
+
+def test_huge_activations_have_a_mean(iris):
+    som = TopographicMap(4, 4, output="activations").fit(iris[0])
+    expected = som.inverse_transform(np.ones((1, 16)))
+    np.testing.assert_allclose(som.inverse_transform(np.full((1, 16), np.finfo(float).max)), expected, rtol=1e-12)

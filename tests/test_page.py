@@ -256,6 +256,13 @@ def test_a_page_stays_small_and_lists_at_most_5000_rows(browser, tmp_path, rng):
     assert page.complaints() == []
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e39, 1e200])
+def test_huge_numbers_make_a_page(size, iris, tmp_path):
+    X = iris[0] * size
+    to_html(TopographicMap(3, 3).fit(X), X, path=tmp_path / "page.html")
+
+
 def test_lists_make_a_page(iris, tmp_path):
     som = TopographicMap(3, 3).fit(iris[0])
     to_html(som, iris[0].tolist(), iris[1].tolist(), path=tmp_path / "lists.html")

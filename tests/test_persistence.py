@@ -16,6 +16,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import skops.io
 import torch
 from hypothesis import given, settings
@@ -416,3 +417,23 @@ def test_files_of_older_versions_load(path, iris):
     som = TopographicMap.load(path)
     np.testing.assert_array_equal(som.predict(iris[0]), som.labels_)
     assert som.score(iris[0]) == pytest.approx(-som.quantization_error_)
+
+
+def test_a_fit_that_fails_leaves_a_map_that_can_be_saved(iris, tmp_path):
+    som, path = TopographicMap(3, 3).fit(pd.DataFrame(iris[0])), tmp_path / ("a" * 250)
+    before = som.predict(iris[0])
+    with pytest.raises(ValueError, match="Every value in row 0"):
+        som.fit(np.full((3, 2), np.nan))
+    som.save(path)
+    loaded = TopographicMap.load(path)
+    assert loaded.n_features_in_ == 4
+    np.testing.assert_array_equal(loaded.predict(iris[0]), before)
+    np.testing.assert_array_equal(som.predict(iris[0]), before)
+
+
+def test_a_map_of_another_array_library_can_be_saved(iris, tmp_path):
+    strict = pytest.importorskip("array_api_strict")
+    with sklearn.config_context(array_api_dispatch=True):
+        som = TopographicMap(3, 3).fit(strict.asarray(iris[0]))
+    som.save(tmp_path / "map")
+    np.testing.assert_array_equal(TopographicMap.load(tmp_path / "map").codebook_, np.asarray(som.codebook_))

@@ -3,6 +3,7 @@ import sys
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 
 mpl.use("Agg")
@@ -273,6 +274,19 @@ def test_the_training_curve_is_the_loss(iris):
     assert display.ax_.get_xlabel() == "epoch"
     stream = TopographicMap(4, 4, solver="stream", random_state=0).fit(iris[0])
     assert TrainingCurveDisplay.from_estimator(stream).ax_.get_xlabel() == "annealing stage"
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_may_hold_dollars(iris):
+    X = pd.DataFrame(iris[0][:, :2], columns=["price $$", "cost ($) / income ($x_{)"])
+    y = np.array(["a $x_{$", "b $$", "c"])[iris[1]]
+    som = TopographicMap(3, 3).fit(X)
+    for display in (
+        ComponentPlanesDisplay.from_estimator(som),
+        LabelMapDisplay.from_estimator(som, X, y),
+        HitHistogramDisplay.from_estimator(som, X, y),
+    ):
+        display.figure_.canvas.draw()
 
 
 def test_unfitted_maps_are_refused(iris):

@@ -238,3 +238,12 @@ def test_sparse_rows_give_the_map_of_dense_ones(temperature, solver, p, rng):
     dense, sparse = clone(som).fit(X), clone(som).fit(scipy.sparse.csr_array(X))
     np.testing.assert_allclose(sparse.codebook_, dense.codebook_, rtol=1e-6, atol=1e-8)
     np.testing.assert_allclose(sparse.transform(scipy.sparse.csr_array(X)), dense.transform(X), rtol=1e-6, atol=1e-8)
+
+
+def test_chunks_change_nothing_at_a_temperature(iris):
+    som = TopographicMap(4, 4, winner="local", temperature=0.2, max_iter=6)
+    whole = clone(som).fit(iris[0])
+    for batch_size in (7, 64):
+        np.testing.assert_array_equal(
+            clone(som).set_params(batch_size=batch_size).fit(iris[0]).codebook_, whole.codebook_
+        )

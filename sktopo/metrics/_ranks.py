@@ -20,6 +20,7 @@ from torch import Tensor
 from sktopo._device import block_rows, chunk_rows
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
+from sktopo._options import check_size
 from sktopo._threads import map_chunks
 from sktopo._validation import make_generator
 from sktopo.distances import common_minkowski, minkowski
@@ -145,11 +146,9 @@ class _Places:
         if source.n_rows > max_samples:
             rows = torch.randperm(source.n_rows, generator=make_generator(random_state), device="cpu")
             rows = rows[:max_samples].sort().values
-        self.n, self.k = len(rows), n_neighbors
-        if not 1 <= n_neighbors < self.n / 2:
-            raise ValueError(
-                f"n_neighbors must be at least 1 and less than half the {self.n} samples compared, got {n_neighbors!r}."
-            )
+        self.n, self.k = len(rows), check_size("n_neighbors", n_neighbors)
+        if self.k >= self.n / 2:
+            raise ValueError(f"n_neighbors must be less than half the {self.n} samples compared, got {n_neighbors!r}.")
         samples = source.take(rows)
         self._fitted: FittedMap = fitted
         self._bmu = fitted.search(source.dtype).bmu(samples).cpu()

@@ -74,7 +74,8 @@ class Content:
 def _kept_features(codebook: NDArray[Any], n_rows: int) -> NDArray[np.int64]:
     """The features that vary most over the map, in their order: as many as a page can hold."""
     room = max(1, MOST_NUMBERS // (len(codebook) + n_rows))
-    return np.sort(np.argsort(-codebook.var(axis=0), kind="stable")[:room])
+    largest = np.abs(codebook).max()  # whose square may be no number
+    return np.sort(np.argsort(-(codebook / (largest or 1)).var(axis=0), kind="stable")[:room])
 
 
 def _classes(map: Any, samples: Any, y: Any, listed: NDArray[np.int64]) -> tuple[Any, tuple[str, ...], list[str]]:

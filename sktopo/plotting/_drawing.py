@@ -72,7 +72,8 @@ def frame(ax: Any, cells: Cells, title: str, *, ticks: bool = True) -> None:
     ax.add_collection(LineCollection(list(cells.border()), colors="black", linestyles=style[0], linewidths=style[1]))
     low, high = cells.limits()
     # row 0 at the top
-    ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal", title=title)
+    ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal")
+    ax.set_title(title, parse_math=False)  # a feature may be called "cost ($)"
     ax.spines[:].set_visible(False)
     if not ticks:
         ax.set(xticks=[], yticks=[])
@@ -106,7 +107,7 @@ def legend(ax: Any, classes: NDArray[Any], colours: list[Any], title: str | None
     from matplotlib.patches import Patch
 
     patches = [Patch(facecolor=colour, label=str(name)) for name, colour in zip(classes, colours, strict=True)]
-    return ax.legend(
+    drawn = ax.legend(
         handles=patches,
         title=title,
         loc="upper left",
@@ -115,3 +116,6 @@ def legend(ax: Any, classes: NDArray[Any], colours: list[Any], title: str | None
         borderaxespad=0,
         ncols=-(-len(patches) // 20),
     )
+    for text in drawn.get_texts():
+        text.set_parse_math(False)
+    return drawn

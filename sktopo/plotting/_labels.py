@@ -170,6 +170,7 @@ class LabelMapDisplay:
                 names[self.labels_[unit]],
                 ha="center",
                 va="center",
+                parse_math=False,
                 fontsize=font if in_cells else LARGEST_FONT,
                 color="white" if dark else "black",
                 path_effects=[] if in_cells else halo,

@@ -162,7 +162,7 @@ def _cell_columns(content: Content) -> dict[str, Any]:
     units = np.arange(content.cells.lattice.n_units, dtype=np.int32)
     width = content.cells.lattice.width
     columns = {"xs": xs, "ys": ys, "unit": units, "row": units // width, "column": units % width}
-    columns["value"] = content.u_matrix.astype(np.float32)
+    columns["value"] = _compact(content.u_matrix)
     if content.hits is not None:
         columns["hits"] = content.hits.astype(np.int32)
     if content.label is not None:
@@ -174,7 +174,7 @@ def _ghost_columns(content: Content) -> dict[str, Any]:
     """The same of the cells that continue a torus beyond its border."""
     polygons, units = content.cells.ghosts()
     xs, ys = _sides(polygons)
-    return {"xs": xs, "ys": ys, "unit": units.astype(np.int32), "value": content.u_matrix[units].astype(np.float32)}
+    return {"xs": xs, "ys": ys, "unit": units.astype(np.int32), "value": _compact(content.u_matrix[units])}
 
 
 def _sides(polygons: NDArray[Any]) -> tuple[list[list[float]], list[list[float]]]:
@@ -195,7 +195,7 @@ def _layers(content: Content) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     for i, name in enumerate(content.names):
         layers[f"f{i}"] = content.prototypes[:, i]
         options.append((f"f{i}", name))
-    return {key: np.ascontiguousarray(values, dtype=np.float32) for key, values in layers.items()}, options
+    return {key: _compact(values) for key, values in layers.items()}, options
 
 
 def _row_columns(content: Content) -> dict[str, Any]:
@@ -206,8 +206,14 @@ def _row_columns(content: Content) -> dict[str, Any]:
     if content.rows.label:
         columns["label"] = content.rows.label
     for i, values in enumerate(content.rows.values.T):
-        columns[f"f{i}"] = np.ascontiguousarray(values, dtype=np.float32)
+        columns[f"f{i}"] = _compact(values)
     return columns
+
+
+def _compact(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers in half the space, if that can hold them."""
+    fits = np.nanmax(np.abs(values), initial=0) <= np.finfo(np.float32).max
+    return np.ascontiguousarray(values, dtype=np.float32 if fits else np.float64)
 
 
 def _range(values: NDArray[Any]) -> dict[str, float]:
