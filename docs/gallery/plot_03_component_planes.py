@@ -30,8 +30,8 @@ codebook = pd.DataFrame(scaler.inverse_transform(som.codebook_), columns=wine.da
 codebook[["alcohol", "proline"]].describe().loc[["min", "max"]].round(1)
 
 # %%
-# Total phenols, flavanoids and proanthocyanins look alike, and color intensity follows alcohol. How alike two planes
-# are is the correlation of their prototypes:
+# Total phenols, flavanoids and od280/od315 look alike, and proline follows alcohol. How alike two planes are is the
+# correlation of their prototypes:
 correlation = codebook.corr().rename_axis(index="first", columns="second").stack()
 pairs = correlation[correlation.index.get_level_values(0) < correlation.index.get_level_values(1)]
 pairs.nlargest(4).round(2).to_frame("correlation")
