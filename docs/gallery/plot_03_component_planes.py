@@ -23,7 +23,7 @@ display = ComponentPlanesDisplay.from_estimator(model, n_columns=5)
 display.figure_.set_size_inches(11, 7.5)
 
 # %%
-# The map has seen standardized features, so the colour bars count standard deviations. In the units of the data:
+# The map has seen standardized features, so the color bars count standard deviations. In the units of the data:
 # the codebook goes back through the scaler.
 scaler, som = model
 codebook = pd.DataFrame(scaler.inverse_transform(som.codebook_), columns=wine.data.columns)
