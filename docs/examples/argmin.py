@@ -189,7 +189,7 @@ def at_zero() -> Table:
         (normalise(z) @ torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)).sum().backward()
         length = z.grad.norm().item()
         rows[name] = [length if np.isfinite(length) else None]
-    return Table("normalised by", (Column("length of the gradient at z = 0", ".0e", 0.1),), rows)
+    return Table("normalized by", (Column("length of the gradient at z = 0", ".0e", 0.1),), rows)
 
 
 def norms(pictures: Path | None) -> Table:

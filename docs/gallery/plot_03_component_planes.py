@@ -23,15 +23,15 @@ display = ComponentPlanesDisplay.from_estimator(model, n_columns=5)
 display.figure_.set_size_inches(11, 7.5)
 
 # %%
-# The map has seen standardized features, so the colour bars count standard deviations. In the units of the data:
+# The map has seen standardized features, so the color bars count standard deviations. In the units of the data:
 # the codebook goes back through the scaler.
 scaler, som = model
 codebook = pd.DataFrame(scaler.inverse_transform(som.codebook_), columns=wine.data.columns)
 codebook[["alcohol", "proline"]].describe().loc[["min", "max"]].round(1)
 
 # %%
-# Total phenols, flavanoids and proanthocyanins look alike, and color intensity follows alcohol. How alike two planes
-# are is the correlation of their prototypes:
+# Total phenols, flavanoids and od280/od315 look alike, and proline follows alcohol. How alike two planes are is the
+# correlation of their prototypes:
 correlation = codebook.corr().rename_axis(index="first", columns="second").stack()
 pairs = correlation[correlation.index.get_level_values(0) < correlation.index.get_level_values(1)]
 pairs.nlargest(4).round(2).to_frame("correlation")

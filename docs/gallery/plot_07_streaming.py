@@ -4,7 +4,7 @@ Data that comes in chunks
 
 ``partial_fit`` learns from one chunk at a time and needs none of the chunks before: what it keeps are a count and a
 sum for each unit. Here the chunks are blocks of pixels of a photo with 273 280 pixels, and the map learns its
-colours.
+colors.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -42,7 +42,7 @@ ax.set(
 figure.tight_layout()
 
 # %%
-# The prototypes are colours, so that the codebook is a picture of itself:
+# The prototypes are colors, so that the codebook is a picture of itself:
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.8))
 for ax, (rows, picture) in zip(axes, pictures.items(), strict=True):
     ax.imshow(np.clip(picture, 0, 1))
@@ -50,11 +50,11 @@ for ax, (rows, picture) in zip(axes, pictures.items(), strict=True):
 figure.tight_layout()
 
 # %%
-# Painting every pixel in the colour of its prototype shows what 384 colours make of the photo.
+# Painting every pixel in the color of its prototype shows what 384 colors make of the photo.
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6))
 axes[0].imshow(photo)
 axes[1].imshow(np.clip(som.codebook_[som.predict(pixels)].reshape(photo.shape), 0, 1))
-for ax, title in zip(axes, ("photo", "384 colours"), strict=True):
+for ax, title in zip(axes, ("photo", "384 colors"), strict=True):
     ax.set(title=title)
     ax.axis("off")
 figure.tight_layout()

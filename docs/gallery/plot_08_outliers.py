@@ -22,7 +22,9 @@ train, test = train_test_split(benign, random_state=0)
 model = make_pipeline(StandardScaler(), TopographicMap(8, 8)).fit(train)
 
 # %%
-# A threshold comes from the training rows: here, the distance that one in twenty of them exceeds.
+# A threshold comes from the training rows: here, the distance that one in twenty of them exceeds. Training rows lie
+# closer to the prototypes than new ones, so more than one in twenty new benign tumors is flagged. Take the threshold
+# from rows held out if the rate matters.
 threshold = np.quantile(model.score_samples(train), 0.05)
 scores = model.score_samples(np.vstack([test, malignant]))
 is_malignant = np.r_[np.zeros(len(test)), np.ones(len(malignant))]

@@ -3,7 +3,7 @@ An interactive page
 ===================
 
 ``to_html`` writes a map as one HTML file that needs no network: send it to somebody who has no Python. Cells can be
-coloured by the U-matrix, hits, class or any feature; a click shows the unit's prototype and the rows that fell on it.
+colored by the U-matrix, hits, class or any feature; a click shows the unit's prototype and the rows that fell on it.
 """
 
 # sphinx_gallery_thumbnail_path = "_static/interactive.png"
