@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sktopo._sources import Source
+from sktopo._sources import Source, counted
 from sktopo._sparse import extremes, with_values
 
 
@@ -33,17 +33,15 @@ class DataRange:
     @classmethod
     def of_chunk(cls, x: Tensor, weight: Tensor) -> "DataRange":
         """The range of some rows (n, n_features) and weights (n,)."""
-        counts = weight > 0
-        everyone = bool(counts.all())
-        counted = x if everyone else x.index_select(0, torch.nonzero(counts)[:, 0])
+        rows, _ = counted(x, weight)
         missing = False
         if x.is_sparse:
             missing = bool(torch.isnan(x.values()).any())
-            low, high = extremes(counted if everyone else counted.coalesce())
+            low, high = extremes(rows)
         else:
             least = x.amin(dim=0)
             missing = bool(torch.isnan(least).any())
-            low, high = (least, x.amax(dim=0)) if everyone and not missing else _extremes(counted)
+            low, high = (least, x.amax(dim=0)) if rows is x and not missing else _extremes(rows)
         whole = bool((weight == weight.round()).all())
         low, high = low.to(weight.dtype), high.to(weight.dtype)
         return cls(low, high, float(weight.sum()), float(weight.max()), whole, missing, x.is_sparse)

@@ -62,9 +62,9 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     neighborhood : {"gaussian", "bubble", "epanechnikov"}, default="gaussian"
         Function of the lattice distance; the Gaussian is ``exp(-d^2 / (2 sigma^2))``.
     sigma_initial, sigma_final : float, optional
-        First and last radius of the neighborhood, in lattice units. None: a quarter of the longer side, and
-        ``0.5 + ln(n_units / 100) / 4``, at least 0.5. A smaller `sigma_final` follows the data more closely and
-        folds more.
+        First and last radius of the neighborhood, in lattice units; the first is at least the last. None: a quarter of
+        the longer side, and ``0.5 + ln(n_units / 100) / 4``, at least 0.5 and at most a `sigma_initial` that was given.
+        A smaller `sigma_final` follows the data more closely and folds more.
     winner : {"nearest", "local"}, default="nearest"
         The unit that takes a sample in training, and around which hard activations lie: the nearest prototype
         (Kohonen), or the one with the least local error ``sum_k g_jk |x - w_k|^2`` with the row-normalised
@@ -74,7 +74,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         shared among the units by ``softmax_j(-e_j / 2T)`` of their local errors, in `fit` and in `transform`'s
         activations and (expected) coordinates. Above `sktopo.annealing.critical_temperature` the map collapses.
     output : {"coordinates", "activations", "distances"}, default="coordinates"
-        What `transform` returns: lattice coordinates of the BMU ``(n, 2)``, neighborhood activations around the BMU
+        What `transform` returns: lattice coordinates of the BMU ``(n, 2)``, neighborhood activations around the winner
         ``(n, n_units)``, or distances to all prototypes ``(n, n_units)``.
     init : {"pca", "random"} or array-like of shape (n_units, n_features), default="pca"
         First codebook: spread over the plane of the two leading principal components, drawn from a normal distribution
@@ -85,20 +85,22 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         with Adam, the only one that minimises it for every `p_norm`. "auto" is "batch" up to 10 000 rows, "stream"
         above.
     max_iter : float, optional
-        Passes over the data, a whole number for "batch". None: 20 for "batch"; as many rows as the units want for
-        "stream" and "gradient".
+        Passes over the data, a whole number for "batch" and "auto". None: 20 for "batch"; for "stream" and "gradient"
+        enough to draw 150 rows a unit, and at least 40 000, but no more than one pass over large data (several over
+        data with fewer than 40 000 rows or ten rows a unit, never more than 20).
     tol : float, default=0.0
         Training stops once sigma is constant and the prototypes move less than `tol` times the data's
         root-mean-square spread in an epoch; 0 stops when nothing moves.
     batch_size : int, optional
-        Rows in a chunk, which never changes the result of "batch"; rows in a step of "stream" and "gradient" (64).
+        Rows in a chunk, which never changes the result of "batch"; rows in a step of "stream" (None: 512 to 8192, more
+        as sigma falls) and of "gradient" (None: 64).
     learning_rate : float, default=0.01
         First step size of "gradient", with the features' largest half range as the unit; not used by the others.
     device : {"auto", "cpu", "cuda", "mps"} or torch.device, optional
         Where the computation runs; None is where X is (for NumPy the CPU), "auto" the accelerator if there is one.
     random_state : int, RandomState instance or None, default=None
-        Randomness of ``init="random"``, "stream" and "gradient". None draws fresh entropy and leaves NumPy's and
-        torch's generators alone.
+        Randomness of ``init="random"``, "stream", "gradient" and `partial_fit`. None draws fresh entropy and leaves
+        NumPy's and torch's generators alone.
 
     Attributes
     ----------
@@ -114,10 +116,19 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Last radius used, also the one behind the activations.
     quantization_error_ : float
         Weighted mean distance of the training samples to their BMUs.
-    loss_curve_ : ndarray of shape (n_iter_,)
-        Distortion of each epoch: the weighted mean over samples of ``sum_j h(c, j) |x - w_j|^2`` before the update.
-    n_iter_ : int
-        Passes over the data.
+    loss_curve_ : ndarray of shape (n_epochs,)
+        Training loss of each epoch, in squared units of the data: the weighted mean over samples of
+        ``sum_j h(c, j) |x - w_j|^2``; for ``winner="local"`` of the local error; at a temperature above 0 twice the
+        free energy, which may be negative. "batch": before the update. "stream": one entry a stage of the annealing, of
+        the rows of its last step, which are assigned before and measured after the update. "gradient": the mean over
+        the steps of a pass.
+    n_iter_ : int or float
+        Passes over the data; rows drawn over rows for "stream".
+    unit_counts_, unit_sums_ : ndarray of shape (n_units,), (n_units, n_features)
+        Weights and weighted sums of the samples that each unit remembers, from which `partial_fit` goes on. Where
+        values are missing, `unit_counts_` has a column for each feature.
+    weight_seen_ : float
+        Weight of the rows that `partial_fit` has seen; infinite after `fit`, which has annealed sigma already.
     n_features_in_ : int
         Width of the training samples.
     feature_names_in_ : ndarray of str of shape (n_features_in_,)
@@ -202,7 +213,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         X : array-like, sparse matrix or dask collection of shape (n_samples, n_features)
             Samples; float32 and float64 are kept, other numbers become float64. NaN means missing, in sparse rows where
             it is stored. Sparse rows are never made dense as a whole, memory maps never read as a whole, and dask
-            partitions stay on their workers.
+            partitions stay on their workers (only the rows that "stream" and "gradient" draw are fetched; for
+            "gradient" that is all of them in every pass).
             Under Array API dispatch fitted arrays follow X, its library and its device.
         y : object, default=None
             Ignored.

@@ -1,7 +1,7 @@
 """The first codebook: the plane of the two leading principal components, or random prototypes.
 
-Both are made from moments of all rows, so that integer weights equal repeated rows. Everything is computed in the frame
-of a frame, where no value is huge or tiny.
+Both are made from moments of all rows, so that integer weights equal repeated rows. Everything is computed in a
+frame, where no value is huge or tiny.
 """
 
 import math
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sktopo._device import chunk_rows
 from sktopo._frame import Frame
-from sktopo._sources import Source
+from sktopo._sources import Source, counted
 from sktopo._sparse import adjoint_product, between, missing_weight, product, weighted_sum, with_means, with_values
 from sktopo.lattices import Lattice
 
@@ -107,11 +107,15 @@ class Moments:
             gaps = torch.isnan(samples)
             return torch.cat([weight @ samples.masked_fill_(gaps, 0), weight @ (~gaps).to(weight)])
 
-        totals, width = self.source.reduce(total), self.source.n_features
+        totals, width = self._summed(total), self.source.n_features
         sums, mass = totals[:width], totals[width:]
         if not len(mass):
             return sums / self.total_weight
         return sums / torch.where(mass > 0, mass, 1.0)
+
+    def _summed(self, step: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """The sum of ``step(x, weight)`` over all chunks, of the rows that count."""
+        return self.source.reduce(lambda x, weight: step(*counted(x, weight)))
 
     def _centred(self, x: Tensor) -> Tensor:
         """Samples measured from the mean, which stands in for missing values."""
@@ -127,7 +131,7 @@ class Moments:
             centred = self._centred(x)
             return (centred * weight[:, None]).T @ centred
 
-        variances, axes = torch.linalg.eigh(self.source.reduce(scatter) / self.total_weight)
+        variances, axes = torch.linalg.eigh(self._summed(scatter) / self.total_weight)
         return axes.T.flip(0), variances.flip(0)
 
     def _by_power_iteration(self) -> tuple[Tensor, Tensor]:
@@ -148,15 +152,15 @@ class Moments:
             return centred.T @ projected
 
         for _ in range(POWER_PASSES):
-            block = torch.linalg.qr(self.source.reduce(covariance_product)).Q
-        variances, rotation = torch.linalg.eigh(block.T @ self.source.reduce(covariance_product) / self.total_weight)
+            block = torch.linalg.qr(self._summed(covariance_product)).Q
+        variances, rotation = torch.linalg.eigh(block.T @ self._summed(covariance_product) / self.total_weight)
         return (block @ rotation).T.flip(0), variances.flip(0)
 
 
 def _sum_over_pieces(step: Callable[[Tensor, Tensor], Tensor], x: Tensor, weight: Tensor) -> Tensor:
     """The sum of ``step(piece, weight)`` over dense pieces of sparse rows."""
     rows = chunk_rows(x.shape[1])
-    parts = [step(between(x, i, i + rows).to_dense(), weight[i : i + rows]) for i in range(0, x.shape[0], rows)]
+    parts = [step(between(x, i, i + rows).to_dense(), weight[i : i + rows]) for i in range(0, max(1, x.shape[0]), rows)]
     return sum(parts[1:], parts[0])
 
 

@@ -3,7 +3,6 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-import sktopo.initialization as initialization
 from sktopo._frame import DataRange
 from sktopo._sources import ArraySource
 from sktopo._statistics import Grid
@@ -11,9 +10,9 @@ from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import RectangularLattice
 
 
-def start(X, weight=None):
+def start(X, weight=None, **settings):
     source = ArraySource(X, weight, torch.device("cpu"))
-    return Moments(source, Grid(DataRange.of(source)))
+    return Moments(source, Grid(DataRange.of(source)), **settings)
 
 
 @pytest.fixture
@@ -22,9 +21,8 @@ def correlated(rng):
 
 
 @pytest.mark.parametrize("largest_covariance", [1000, 1])
-def test_the_plane_is_scikit_learns(correlated, largest_covariance, monkeypatch):
-    monkeypatch.setattr(initialization, "LARGEST_COVARIANCE", largest_covariance)
-    moments = start(correlated)
+def test_the_plane_is_scikit_learns(correlated, largest_covariance):
+    moments = start(correlated, largest_covariance=largest_covariance)
     grid, plane = moments.frame, moments.plane
     pca = PCA(2).fit(correlated)
     np.testing.assert_allclose(grid.from_frame(plane.mean).numpy(), pca.mean_, rtol=1e-12)

@@ -209,3 +209,13 @@ def by_weight(shares: Tensor, reached: NDArray[np.float64]) -> Tensor:
     """
     positions = np.searchsorted(reached, shares.numpy() * reached[-1], side="right")
     return torch.from_numpy(np.minimum(positions, np.searchsorted(reached, reached[-1])))
+
+
+def counted(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of a chunk that count, and their weights: a row of weight 0 may be too far away for numbers."""
+    counts = weight > 0
+    if bool(counts.all()):
+        return x, weight
+    rows = torch.nonzero(counts)[:, 0]
+    some = x.index_select(0, rows)
+    return some.coalesce() if some.is_sparse else some, weight[rows]

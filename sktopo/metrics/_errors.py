@@ -113,7 +113,7 @@ def topographic_error(
 
 @in_any_process
 def distortion(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
-    """Mean over samples of the neighborhood-weighted squared distance to all prototypes: the loss of training.
+    """Mean over samples of the neighborhood-weighted squared distance to all prototypes.
 
     ``E = sum_i a_i sum_j h(b(i), j; sigma) |x_i - w_j|_p^2 / sum_i a_i``, with ``b(i)`` the nearest unit and sigma the
     map's `sigma_`. Maps with different sigma are not comparable by it.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sktopo._fitted import FittedMap
 from sktopo._options import check_total_weight
-from sktopo._sources import Source
+from sktopo._sources import Source, counted
 
 
 def chunk_mean(values: Tensor, weight: Tensor) -> tuple[float, float]:
@@ -100,29 +100,6 @@ def mean_over_samples(per_row: Callable[[Tensor], Tensor], source: Source) -> fl
         return chunk_mean(per_row(x), weight) if len(weight) else (0.0, 0.0)
 
     return weighted_mean(list(source.map_chunks(step)))
-
-
-def counted(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows that count, and their weights: a row of weight 0 may be too far away for numbers.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n, n_features)
-        Samples.
-    weight : Tensor of shape (n,)
-        Their weights.
-
-    Returns
-    -------
-    tuple of Tensor
-        Samples and weights without those of weight 0.
-    """
-    counts = weight > 0
-    if bool(counts.all()):
-        return x, weight
-    rows = torch.nonzero(counts)[:, 0]
-    x = x.index_select(0, rows)
-    return x.coalesce() if x.is_sparse else x, weight[rows]
 
 
 def distances_to_bmu(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
