@@ -2,6 +2,8 @@
 
 import torch
 
+# Kinds of devices that are known.
+KINDS = ("cpu", "cuda", "mps")
 # A block of scores this large is near a core's caches between the product and the argmin, and worth the calls it takes.
 SCORE_BLOCK_BYTES = 2**20
 CHUNK_BYTES = 4 * 2**20
@@ -37,21 +39,37 @@ def resolve_device(device: str | torch.device | None, dtype: torch.dtype) -> tor
     if device == "auto":
         return _accelerator(dtype)
     wanted = torch.device(device)
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(wanted.type, False):
-        present = ", ".join(repr(name) for name, is_there in available.items() if is_there)
+    if not is_available(wanted):
+        present = ", ".join(repr(name) for name in KINDS if is_available(torch.device(name)))
         raise ValueError(f"device={device!r} is not available here; use None, 'auto' or one of: {present}.")
     if wanted.type == "mps" and dtype == torch.float64:
         raise ValueError("device='mps' computes in float32 only: pass X as float32, or use device='cpu'.")
     return wanted
 
 
+def is_available(device: torch.device) -> bool:
+    """Whether a device is here.
+
+    Parameters
+    ----------
+    device : torch.device
+        Any device.
+
+    Returns
+    -------
+    bool
+        False too for kinds that nothing is known of.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_available()
+    return torch.backends.mps.is_available() if device.type == "mps" else device.type == "cpu"
+
+
 def _accelerator(dtype: torch.dtype) -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available() and dtype != torch.float64:
-        return torch.device("mps")
-    return torch.device("cpu")
+    cuda, mps = torch.device("cuda"), torch.device("mps")
+    if is_available(cuda):
+        return cuda
+    return mps if is_available(mps) and dtype != torch.float64 else torch.device("cpu")
 
 
 def wide_dtype(device: torch.device) -> torch.dtype:

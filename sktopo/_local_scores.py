@@ -13,9 +13,9 @@ from torch import Tensor
 
 from sktopo._device import wide_dtype
 from sktopo._masked_search import MaskedSearch
-from sktopo._search import FEWEST_UNITS, Scores
+from sktopo._search import Scores
 from sktopo._sparse_search import SparseSearch
-from sktopo.distances import LARGEST_DIRECT_POWER, Repeats, minkowski, scores
+from sktopo.distances import FEWEST_UNITS, LARGEST_DIRECT_POWER, Repeats, minkowski, scores
 
 
 class LocalEuclideanScores(Scores):

@@ -14,10 +14,17 @@ import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, rounded_rows, wide_dtype
-from sktopo.distances import Repeats, first_minimum, masked_minkowski, normalized, paired_distance, scores, two_minima
+from sktopo.distances import (
+    FEWEST_UNITS,
+    Repeats,
+    first_minimum,
+    masked_minkowski,
+    normalized,
+    paired_distance,
+    scores,
+    two_minima,
+)
 
-# A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
-FEWEST_UNITS = 16
 # A scaled value beyond this is equally far from all units, to its last digit.
 LARGEST_VALUE = 1e100
 

@@ -19,6 +19,8 @@ from sktopo._masked_search import MaskedSearch
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
 from sktopo.distances import (
+    CANCELLED,
+    FEWEST_UNITS,
     LARGEST_DIRECT_POWER,
     Repeats,
     first_minimum,
@@ -29,12 +31,8 @@ from sktopo.distances import (
     two_minima,
 )
 
-# A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
-FEWEST_UNITS = 16
 # Where torch has several threads, a product for all of them at once fills so many blocks.
 MOST_BLOCKS = 4
-# Pairs whose squared distance cancelled below this share of its terms are computed again, directly.
-CANCELLED = 1e-6
 
 
 class Search:
@@ -242,7 +240,7 @@ class EuclideanScores(Scores):
         return (block + _sqnorm(centred)).clamp_(min=0).sqrt_()
 
     def cancelled(self, distance: Tensor, centred: Tensor) -> Tensor:
-        """Where the square is small beside its terms."""
+        """Where the square is small beside its terms: such pairs are computed again, directly."""
         return distance.square() <= CANCELLED * (_sqnorm(centred) + self._right[-1, : self._n_units])
 
 

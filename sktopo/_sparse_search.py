@@ -15,10 +15,7 @@ from torch import Tensor
 
 from sktopo._device import block_rows, chunk_rows, wide_dtype
 from sktopo._sparse import between, product, row_sums, with_values
-from sktopo.distances import Repeats, first_minimum, two_minima
-
-# Below this share of its terms a squared distance has lost too many digits to cancellation.
-CANCELLED = 1e-6
+from sktopo.distances import CANCELLED, Repeats, first_minimum, two_minima
 
 
 class DenseSearch(Protocol):

@@ -138,21 +138,26 @@ class UnitStatistics:
 
     def smoothed(self, smooth: Callable[[Tensor], Tensor]) -> "UnitStatistics":
         """What every unit gathers from the units around it, by one product."""
-        width = self.sums.shape[1]
-        observed = [] if self.observed is None else [self.observed]
-        table = smooth(torch.cat([self.sums, *observed, self.counts[:, None], self.squares[:, None]], dim=1))
-        return UnitStatistics(table[:, -2], table[:, :width], table[:, -1], table[:, width:-2] if observed else None)
+        return self._of_table(smooth(self._table()))
 
     def moved(self, units: Tensor, shares: Tensor, n_units: int) -> "UnitStatistics":
         """Statistics on another lattice, where unit j's samples are shared among `units[j]` by `shares[j]`."""
-        mass = [] if self.observed is None else [self.observed]
-        table = torch.cat([self.sums, *mass, self.counts[:, None], self.squares[:, None]], dim=1)
+        table = self._table()
         moved = table.new_zeros(n_units, table.shape[1])
         for unit, share in zip(units.T, shares.T, strict=True):
             moved.index_add_(0, unit, table * share[:, None])
+        return self._of_table(moved)
+
+    def _table(self) -> Tensor:
+        """All sums side by side, a row for each unit: features, what was observed of them, counts, squares."""
+        observed = [] if self.observed is None else [self.observed]
+        return torch.cat([self.sums, *observed, self.counts[:, None], self.squares[:, None]], dim=1)
+
+    def _of_table(self, table: Tensor) -> "UnitStatistics":
+        """Statistics of the same kind from such a table."""
         width = self.sums.shape[1]
-        observed = moved[:, width:-2] if mass else None
-        return UnitStatistics(moved[:, -2], moved[:, :width], moved[:, -1], observed)
+        observed = None if self.observed is None else table[:, width:-2]
+        return UnitStatistics(table[:, -2], table[:, :width], table[:, -1], observed)
 
 
 class Grid(Frame):

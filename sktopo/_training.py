@@ -24,7 +24,17 @@ from sktopo.lattices import LATTICES, Lattice
 from sktopo.metrics import chunk_mean, distances_to_bmu, in_range, mean_over_samples, weighted_mean
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import annealing
-from sktopo.solvers import BatchSolver, Problem, Settings, Solver, State, StreamSolver, choose_solver, continue_stream
+from sktopo.solvers import (
+    LARGEST_BATCH,
+    BatchSolver,
+    Problem,
+    Settings,
+    Solver,
+    State,
+    StreamSolver,
+    choose_solver,
+    continue_stream,
+)
 
 
 class Training(NamedTuple):
@@ -40,6 +50,7 @@ class Training(NamedTuple):
         generator = make_generator(estimator.random_state)
         journal = _journal(estimator, all_rows, generator)
         kind = choose_solver(estimator.solver, source.n_rows)
+        _check_passes(estimator.max_iter, kind)
         settings = Settings(estimator.max_iter, estimator.tol, estimator.batch_size, generator, estimator.learning_rate)
 
         def prepare() -> tuple[Solver, State]:
@@ -67,6 +78,15 @@ class Training(NamedTuple):
         """Fitted attributes for a state of the run; more rows than any chunk adds have been seen."""
         dtype = _dtype(self.solver.source)
         return {**_learned(self.solver.problem, state, dtype), "weight_seen_": math.inf}
+
+
+def _check_passes(max_iter: float | None, kind: type[Solver]) -> None:
+    """Raise ValueError for a part of a pass that the solver cannot make."""
+    if max_iter is not None and max_iter != int(max_iter) and not kind.takes_fractions:
+        raise ValueError(
+            f"max_iter={max_iter!r}: solver='batch', and 'auto' up to {LARGEST_BATCH} rows, make whole passes; "
+            "use an int, or solver='stream'."
+        )
 
 
 def _journal(estimator: Any, source: Source, generator: torch.Generator) -> Journal | None:

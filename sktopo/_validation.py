@@ -1,7 +1,7 @@
 """Checks of what the user wrote, and the only file that touches scikit-learn's private helpers."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
@@ -53,7 +53,6 @@ except ImportError:  # scikit-learn 1.6 to 1.8
 
 
 __all__ = [
-    "PARAMETER_CONSTRAINTS",
     "CallbackSupportMixin",
     "callbacks_of",
     "check_codebook",
@@ -68,39 +67,41 @@ __all__ = [
     "features_of_the_map",
     "fit_context",
     "make_generator",
+    "parameter_constraints",
     "restored",
 ]
 
 fit_context = _fit_context
 
-_POSITIVE = Interval(Real, 0, None, closed="neither")
-_SIDE = [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
-PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
-    "height": _SIDE,
-    "width": _SIDE,
-    "lattice": [StrOptions(set(LATTICES))],
-    "periodic": ["boolean"],
-    "p_norm": [Interval(Real, 1, None, closed="both")],
-    "normalize": ["boolean"],
-    "neighborhood": [StrOptions(set(NEIGHBORHOODS))],
-    "sigma_initial": [_POSITIVE, None],
-    "sigma_final": [_POSITIVE, None],
-    "winner": [StrOptions({"nearest", "local"})],
-    "temperature": [Interval(Real, 0, None, closed="left")],
-    "output": [StrOptions({"coordinates", "activations", "distances"})],
-    "init": [StrOptions({"pca", "random"}), "array-like"],
-    "solver": [StrOptions({"auto", "batch", "stream", "gradient"})],
-    "max_iter": [_POSITIVE, None],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-    "learning_rate": [_POSITIVE],
-    "device": [StrOptions({"auto", "cpu", "cuda", "mps"}), torch.device, None],
-    "random_state": ["random_state"],
-}
 
-
-# Solvers for which a fraction of a pass makes sense.
-FRACTIONAL_SOLVERS = ("stream", "gradient")
+def parameter_constraints(
+    winners: Iterable[str], outputs: Iterable[str], initializers: Iterable[str], solvers: Iterable[str]
+) -> dict[str, list[Any]]:
+    """What scikit-learn checks each parameter of the estimator against; options by the names in their registries."""
+    positive, at_least_0 = Interval(Real, 0, None, closed="neither"), Interval(Real, 0, None, closed="left")
+    count = Interval(Integral, 1, None, closed="left")
+    return {
+        "height": [count, StrOptions({"auto"})],
+        "width": [count, StrOptions({"auto"})],
+        "lattice": [StrOptions(set(LATTICES))],
+        "periodic": ["boolean"],
+        "p_norm": [Interval(Real, 1, None, closed="both")],
+        "normalize": ["boolean"],
+        "neighborhood": [StrOptions(set(NEIGHBORHOODS))],
+        "sigma_initial": [positive, None],
+        "sigma_final": [positive, None],
+        "winner": [StrOptions(set(winners))],
+        "temperature": [at_least_0],
+        "output": [StrOptions(set(outputs))],
+        "init": [StrOptions(set(initializers)), "array-like"],
+        "solver": [StrOptions({"auto", *solvers})],
+        "max_iter": [positive, None],
+        "tol": [at_least_0],
+        "batch_size": [count, None],
+        "learning_rate": [positive],
+        "device": [StrOptions({"auto", "cpu", "cuda", "mps"}), torch.device, None],
+        "random_state": ["random_state"],
+    }
 
 
 def check_supported(estimator: Any) -> None:
@@ -109,11 +110,6 @@ def check_supported(estimator: Any) -> None:
         value = getattr(estimator, name)
         if value is not None and not math.isfinite(value):
             raise ValueError(f"{name} must be finite, got {value!r}.")
-    passes = estimator.max_iter
-    if passes is not None and passes != int(passes) and estimator.solver not in FRACTIONAL_SOLVERS:
-        raise ValueError(
-            f"max_iter={passes!r}: solver={estimator.solver!r} makes whole passes; use an int, or solver='stream'."
-        )
     initial, final = estimator.sigma_initial, estimator.sigma_final
     if initial is not None and final is not None and initial < final:
         raise ValueError(

@@ -15,26 +15,33 @@ from torch import Tensor
 # the number of rows nor on the number of threads (docs/decisions/0002-stable-rows.md).
 LARGEST_SLICE = 320
 HALF_PRECISION = (torch.float16, torch.bfloat16)
+# A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
+FEWEST_UNITS = 16
+# Below this share of its terms a squared distance has lost too many digits to cancellation.
+CANCELLED = 1e-6
 # Powers up to this are taken directly, in float64; beyond it, each difference is first divided by its largest part.
 LARGEST_DIRECT_POWER = 32
 # Distances beyond this or its inverse are computed again with scaling: their powers may have left the type's range.
 SAFE_POWER = 1e-12
 
 
-def operand(centred_codebook: Tensor) -> Tensor:
+def operand(centred_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
     """A codebook made ready for scoring: ``-2 W^T`` with a last row ``|w|^2``, which meets a feature that is always 1.
 
     Parameters
     ----------
     centred_codebook : Tensor of shape (n_units, n_features)
         Prototypes minus the centre that will also be taken off the samples.
+    sqnorm : Tensor of shape (n_units, 1), optional
+        What stands in the last row; the squared norms without it.
 
     Returns
     -------
     Tensor of shape (n_features + 1, n_units)
         The right factor of `scores`.
     """
-    return torch.cat([-2 * centred_codebook, centred_codebook.square().sum(dim=1, keepdim=True)], dim=1).T
+    last = centred_codebook.square().sum(dim=1, keepdim=True) if sqnorm is None else sqnorm
+    return torch.cat([-2 * centred_codebook, last], dim=1).T
 
 
 def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sktopo import maps, persistence
+from sktopo._assignment import WINNERS
 from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
 from sktopo._forks import in_any_process
@@ -18,18 +19,19 @@ from sktopo._outputs import OUTPUTS
 from sktopo._sources import ArraySource, TensorSource, is_dask
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
-    PARAMETER_CONSTRAINTS,
     CallbackSupportMixin,
     check_plain,
     check_samples,
     check_supported,
     features_of_the_map,
     fit_context,
+    parameter_constraints,
     restored,
 )
+from sktopo.initialization import INITIALIZERS
 from sktopo.metrics import distances_to_bmu, quantization_error
 from sktopo.nn import TopographicLayer
-from sktopo.solvers import CallbackRun
+from sktopo.solvers import SOLVERS, CallbackRun
 
 __all__ = ["TopographicMap"]
 
@@ -85,7 +87,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         with Adam, the only one that minimises it for every `p_norm`. "auto" is "batch" up to 10 000 rows, "stream"
         above.
     max_iter : float, optional
-        Passes over the data, a whole number for "batch" and "auto". None: 20 for "batch"; for "stream" and "gradient"
+        Passes over the data, a whole number where "batch" makes them. None: 20 for "batch"; for "stream" and "gradient"
         enough to draw 150 rows a unit, and at least 40 000, but no more than one pass over large data (several over
         data with fewer than 40 000 rows or ten rows a unit, never more than 20).
     tol : float, default=0.0
@@ -156,7 +158,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     (8, 5)
     """
 
-    _parameter_constraints = PARAMETER_CONSTRAINTS
+    _parameter_constraints = parameter_constraints(WINNERS, OUTPUTS, INITIALIZERS, SOLVERS)
 
     def __init__(
         self,

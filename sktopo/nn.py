@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sktopo._assignment import WINNERS, Averaging, Product, expected_coordinates, responsibilities, soft_minimum
 from sktopo._options import check_sigma, check_size, chosen
 from sktopo._smoothing import make_smoother
-from sktopo.distances import HALF_PRECISION, check_p_norm, masked_sqdist, normalized, scores, sqdist
+from sktopo.distances import HALF_PRECISION, check_p_norm, masked_sqdist, normalized, operand, scores, sqdist
 from sktopo.lattices import make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 
@@ -462,8 +462,7 @@ class TopographicLayer(nn.Module):
 
 def _scores(samples: Tensor, prototypes: Tensor, sqnorm: Tensor) -> Tensor:
     """``q - 2 z.v`` of every sample and prototype, with `q` for each prototype: (n, n_units)."""
-    right = torch.cat([-2 * prototypes, sqnorm], dim=1).T
-    return scores(nn.functional.pad(samples, (0, 1), value=1.0), right)
+    return scores(nn.functional.pad(samples, (0, 1), value=1.0), operand(prototypes, sqnorm))
 
 
 def _full_precision(z: Tensor) -> AbstractContextManager[object]:

@@ -25,6 +25,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sktopo._device import is_available
+
 FORMAT = 1
 HEADER = "sktopo.json"
 # A header of parameters, names and numbers is small; arrays are members of their own.
@@ -186,8 +188,7 @@ def _placed(value: Any, missing: set[str]) -> Any:
         return {key: _placed(item, missing) for key, item in value.items()}
     if not isinstance(value, StoredTensor):
         return value
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if here.get(value.device.type, False):
+    if is_available(value.device):
         return value.values.to(value.device)
     missing.add(str(value.device))
     return value.values

@@ -44,7 +44,10 @@ PARAMETERS = [
     ({"init": np.full((9, 3), np.nan)}, "init contains NaN"),
     ({"solver": "newton"}, "'solver' parameter"),
     ({"max_iter": 0}, "'max_iter' parameter"),
-    ({"max_iter": 1.5}, "max_iter=1.5: solver='auto' makes whole passes; use an int, or solver='stream'"),
+    (
+        {"max_iter": 1.5},
+        "max_iter=1.5: solver='batch', and 'auto' up to 10000 rows, make whole passes; use an int",
+    ),
     ({"tol": -1e-3}, "'tol' parameter"),
     ({"batch_size": 0}, "'batch_size' parameter"),
     ({"learning_rate": 0}, "'learning_rate' parameter"),

@@ -6,6 +6,7 @@ from sktopo.solvers._gradient import GradientSolver
 from sktopo.solvers._stream import StreamSolver, continue_stream, default_rows
 
 __all__ = [
+    "LARGEST_BATCH",
     "SOLVERS",
     "BatchSolver",
     "CallbackRun",

@@ -169,6 +169,8 @@ class Solver(ABC):
 
     # share of the run, at its end, in which sigma stays at its last value
     hold: ClassVar[float]
+    # whether it can make a part of a pass
+    takes_fractions: ClassVar[bool]
 
     def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
         self.problem = problem

@@ -32,6 +32,7 @@ class BatchSolver(Solver):
     """
 
     hold: ClassVar[float] = 0.2
+    takes_fractions: ClassVar[bool] = False
 
     def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
         super().__init__(problem, settings, source)

@@ -48,6 +48,7 @@ class GradientSolver(Solver):
     """
 
     hold: ClassVar[float] = 0.4
+    takes_fractions: ClassVar[bool] = True
 
     def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
         super().__init__(problem, settings, source)

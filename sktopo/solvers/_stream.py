@@ -142,6 +142,7 @@ class StreamSolver(Solver):
     """Streaming training with any winner; the number of rows it touches does not grow with the data."""
 
     hold: ClassVar[float] = 0.2
+    takes_fractions: ClassVar[bool] = True
 
     def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
         super().__init__(problem, settings, source)
