@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 BATCH_EPOCHS = 10
 PREDICT_ROWS = 8192
 # What "sktopo short" makes of the passes that sktopo makes by default.
-SHORT = 0.4
+SHORT = 0.35
 
 
 @dataclass(frozen=True)
