@@ -13,9 +13,10 @@ from torch import Tensor
 
 from sktopo._device import wide_dtype
 from sktopo._masked_search import MaskedSearch
+from sktopo._minima import Repeats
 from sktopo._search import Scores
 from sktopo._sparse_search import SparseSearch
-from sktopo.distances import FEWEST_UNITS, LARGEST_DIRECT_POWER, Repeats, minkowski, scores
+from sktopo.distances import FEWEST_UNITS, LARGEST_DIRECT_POWER, minkowski, scores
 
 
 class LocalEuclideanScores(Scores):

@@ -14,15 +14,13 @@ import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, rounded_rows, wide_dtype
+from sktopo._minima import Repeats, first_minimum, two_minima
 from sktopo.distances import (
     FEWEST_UNITS,
-    Repeats,
-    first_minimum,
     masked_minkowski,
     normalized,
     paired_distance,
     scores,
-    two_minima,
 )
 
 # A scaled value beyond this is equally far from all units, to its last digit.

@@ -16,19 +16,17 @@ from torch import Tensor
 
 from sktopo._device import block_rows, chunk_rows, rounded_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
+from sktopo._minima import Repeats, first_minimum, two_minima
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
 from sktopo.distances import (
     CANCELLED,
     FEWEST_UNITS,
     LARGEST_DIRECT_POWER,
-    Repeats,
-    first_minimum,
     minkowski,
     operand,
     paired_distance,
     scores,
-    two_minima,
 )
 
 # Where torch has several threads, a product for all of them at once fills so many blocks.

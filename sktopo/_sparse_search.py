@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, chunk_rows, wide_dtype
+from sktopo._minima import Repeats, first_minimum, two_minima
 from sktopo._sparse import between, product, row_sums, with_values
-from sktopo.distances import CANCELLED, Repeats, first_minimum, two_minima
+from sktopo.distances import CANCELLED
 
 
 class DenseSearch(Protocol):

@@ -1,0 +1,95 @@
+"""The least of many scores, row by row, on the memory that a matrix product has just written.
+
+Ties go to the lowest unit. Equal prototypes must tie, though a matrix product may not give them equal scores.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def first_minimum(block: Tensor, out: Tensor) -> Tensor:
+    """Position of the least score of each row, the first one on ties.
+
+    Parameters
+    ----------
+    block : Tensor of shape (n, n_units)
+        Scores.
+    out : Tensor of int64 of shape (n,)
+        Where to put the result.
+
+    Returns
+    -------
+    Tensor of int64 of shape (n,)
+        `out`.
+    """
+    if block.device.type == "cpu":
+        block.numpy().argmin(axis=1, out=out.numpy())  # SIMD over the product's own memory
+        return out
+    return torch.argmin(block, dim=1, out=out)
+
+
+def two_minima(block: Tensor, out: Tensor) -> Tensor:
+    """Positions of the least and the second-least score of each row, the first ones on ties.
+
+    Parameters
+    ----------
+    block : Tensor of shape (n, n_units)
+        Scores; the least of each row is overwritten.
+    out : Tensor of int64 of shape (2, n)
+        Where to put the result.
+
+    Returns
+    -------
+    Tensor of int64 of shape (2, n)
+        `out`.
+    """
+    first = first_minimum(block, out[0])
+    block.scatter_(1, first[:, None], math.inf)
+    first_minimum(block, out[1])
+    return out
+
+
+class Repeats:
+    """Which of some points repeat an earlier one, to the last bit.
+
+    A matrix product may sum its last columns in another order than the others, so that scores of equal prototypes
+    differ in their last bit and the higher unit wins.
+
+    Parameters
+    ----------
+    points : Tensor of shape (n, n_features)
+        Prototypes, without NaN.
+    """
+
+    def __init__(self, points: Tensor) -> None:
+        self._later = self._first = torch.empty(0, dtype=torch.int64)
+        # equal points have equal keys, because contiguous rows are each added up in the same order
+        weights = torch.arange(points.shape[1], dtype=points.dtype, device=points.device).cos()
+        keys = (points * weights).contiguous().sum(dim=1).cpu().numpy()
+        keys.sort()
+        if not (keys[1:] == keys[:-1]).any():
+            return
+        kinds, kind = torch.unique(points, dim=0, return_inverse=True)
+        number = torch.arange(len(points), device=points.device)
+        first = torch.full_like(number[: len(kinds)], len(points)).scatter_reduce(0, kind, number, "amin")[kind]
+        self._later = torch.nonzero(first < number)[:, 0]
+        self._first = first[self._later]
+
+    def share(self, block: Tensor) -> Tensor:
+        """Give repeated points the scores of the first ones, in place.
+
+        Parameters
+        ----------
+        block : Tensor of shape (m, n)
+            Scores, a column for each point; there may be more columns.
+
+        Returns
+        -------
+        Tensor of shape (m, n)
+            `block`.
+        """
+        if len(self._later):
+            block[:, self._later] = block[:, self._first]
+        return block

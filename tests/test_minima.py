@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+import torch
+
+from sktopo._minima import Repeats, first_minimum, two_minima
+
+
+@pytest.fixture
+def block(rng):
+    """Scores of few values, so that most rows have ties."""
+    return torch.from_numpy(rng.integers(0, 4, size=(200, 37)).astype(float))
+
+
+def test_the_first_of_equal_minima_is_found(block):
+    expected = [row.tolist().index(min(row.tolist())) for row in block]
+    assert first_minimum(block, torch.empty(len(block), dtype=torch.int64)).tolist() == expected
+
+
+def test_two_minima_come_in_order_of_score_and_unit(block):
+    expected = [sorted(range(37), key=lambda j, row=row: (row[j], j))[:2] for row in block.tolist()]
+    assert two_minima(block, torch.empty((2, len(block)), dtype=torch.int64)).T.tolist() == expected
+
+
+def test_a_unit_alone_is_both(rng):
+    block = torch.from_numpy(rng.normal(size=(5, 1)))
+    assert two_minima(block, torch.empty((2, 5), dtype=torch.int64)).tolist() == [[0] * 5, [0] * 5]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_repeated_points_share_the_scores_of_the_first(dtype, rng):
+    points = torch.from_numpy(rng.integers(0, 3, size=(40, 2))).to(dtype)  # at most nine kinds
+    block = torch.from_numpy(rng.normal(size=(6, 43)))
+    first = [next(i for i in range(40) if points[i].equal(points[j])) for j in range(40)] + [40, 41, 42]
+    expected = block.numpy()[:, first].copy()
+    np.testing.assert_array_equal(Repeats(points).share(block).numpy(), expected)
+
+
+def test_points_that_differ_in_the_last_bit_keep_their_scores(rng):
+    points = torch.from_numpy(rng.normal(size=(4, 3)))
+    points = torch.cat([points, torch.nextafter(points, points + 1)])
+    block = torch.from_numpy(rng.normal(size=(5, 8)))
+    np.testing.assert_array_equal(Repeats(points).share(block.clone()).numpy(), block.numpy())
