@@ -58,6 +58,7 @@ class Averaging:
 class Winner(ABC):
     """The rule by which a unit takes a sample."""
 
+    name: ClassVar[str]
     # whether the rule has an energy, and so a soft form
     softens: ClassVar[bool]
 
@@ -103,6 +104,7 @@ class Winner(ABC):
 class NearestWinner(Winner):
     """The nearest prototype: least distance, and an energy of ``sum_k h_jk |x - w_k|^2``."""
 
+    name = "nearest"
     softens = False
 
     def scores(self, average: Product) -> ScoresMaker:  # noqa: ARG002
@@ -137,6 +139,7 @@ class NearestWinner(Winner):
 class LocalWinner(Winner):
     """The unit with the least local error ``sum_k g_jk |x - w_k|^2``, which is the energy too."""
 
+    name = "local"
     softens = True
 
     def scores(self, average: Product) -> ScoresMaker:
@@ -168,7 +171,7 @@ class LocalWinner(Winner):
         return torch.ones_like(averaging.row_sums[:, 0])
 
 
-WINNERS: dict[str, Winner] = {"nearest": NearestWinner(), "local": LocalWinner()}
+WINNERS: dict[str, Winner] = {winner.name: winner for winner in (NearestWinner(), LocalWinner())}
 
 
 def soft_minimum(errors: Tensor, temperature: float) -> Tensor:

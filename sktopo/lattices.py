@@ -56,6 +56,7 @@ class Lattice(ABC):
     width: int
     periodic: bool = False
 
+    name: ClassVar[str]
     row_spacing: ClassVar[float]
     odd_row_shift: ClassVar[float]
     # neighbors -> the p-norm whose unit ball holds exactly these neighbors
@@ -290,6 +291,7 @@ class RectangularLattice(Lattice):
         Whether opposite edges are joined.
     """
 
+    name: ClassVar[str] = "rectangular"
     row_spacing: ClassVar[float] = 1.0
     odd_row_shift: ClassVar[float] = 0.0
     adjacency_norms: ClassVar[Mapping[int, float]] = {8: math.inf, 4: 1.0}
@@ -323,6 +325,7 @@ class HexagonalLattice(Lattice):
         If the lattice is periodic and its height is odd.
     """
 
+    name: ClassVar[str] = "hexagonal"
     row_spacing: ClassVar[float] = math.sqrt(3) / 2
     odd_row_shift: ClassVar[float] = 0.5
     adjacency_norms: ClassVar[Mapping[int, float]] = {6: 2.0}
@@ -368,6 +371,8 @@ class CoarseLattice(RectangularLattice):
     corner : tuple of (float, float), default=(0.0, 0.0)
         Coordinates of the area's first corner.
     """
+
+    name: ClassVar[str] = "coarse"
 
     extent: tuple[float, float] = (1.0, 1.0)
     corner: tuple[float, float] = (0.0, 0.0)
@@ -422,7 +427,7 @@ class CoarseLattice(RectangularLattice):
         return self.corner[axis] + (torch.arange(n, dtype=torch.float64, device="cpu") + 0.5) * part
 
 
-LATTICES: dict[str, type[Lattice]] = {"rectangular": RectangularLattice, "hexagonal": HexagonalLattice}
+LATTICES: dict[str, type[Lattice]] = {kind.name: kind for kind in (RectangularLattice, HexagonalLattice)}
 
 
 def make_lattice(kind: str, height: int, width: int, periodic: bool = False) -> Lattice:

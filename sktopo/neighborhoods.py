@@ -15,6 +15,7 @@ from torch import Tensor
 class Neighborhood(ABC):
     """A neighborhood function of the squared lattice distance."""
 
+    name: ClassVar[str]
     separates: ClassVar[bool]
 
     @abstractmethod
@@ -40,6 +41,7 @@ class Neighborhood(ABC):
 class Gaussian(Neighborhood):
     """``h = exp(-d^2 / (2 sigma^2))``."""
 
+    name = "gaussian"
     separates = True
 
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
@@ -65,6 +67,7 @@ class Gaussian(Neighborhood):
 class Bubble(Neighborhood):
     """``h = 1`` up to distance sigma, 0 beyond."""
 
+    name = "bubble"
     separates = False
 
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
@@ -92,6 +95,7 @@ class Bubble(Neighborhood):
 class Epanechnikov(Neighborhood):
     """``h = max(0, 1 - d^2 / sigma^2)``."""
 
+    name = "epanechnikov"
     separates = False
 
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
@@ -114,8 +118,4 @@ class Epanechnikov(Neighborhood):
         return sigma
 
 
-NEIGHBORHOODS: dict[str, Neighborhood] = {
-    "gaussian": Gaussian(),
-    "bubble": Bubble(),
-    "epanechnikov": Epanechnikov(),
-}
+NEIGHBORHOODS: dict[str, Neighborhood] = {kind.name: kind for kind in (Gaussian(), Bubble(), Epanechnikov())}

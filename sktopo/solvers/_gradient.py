@@ -7,21 +7,18 @@ is not the best prototype, and the gradient of the distances says where a better
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from sktopo._assignment import WINNERS, Averaging
+from sktopo._assignment import Averaging
 from sktopo._frame import DataRange, Frame
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source, Subset
 from sktopo._statistics import Grid
 from sktopo.initialization import Moments
-from sktopo.lattices import LATTICES
-from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.nn import TopographicLayer
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
@@ -133,10 +130,10 @@ class GradientSolver(Solver):
             lattice.width,
             problem.p_norm,
             normalize=problem.normalize,
-            lattice=name_of(LATTICES, type(lattice)),
+            lattice=lattice.name,
             periodic=lattice.periodic,
-            neighborhood=name_of(NEIGHBORHOODS, problem.neighborhood),
-            winner=name_of(WINNERS, problem.winner),
+            neighborhood=problem.neighborhood.name,
+            winner=problem.winner.name,
             lattice_p_norm=2,
             device=codebook.device,
             dtype=self.source.dtype,
@@ -150,8 +147,3 @@ class GradientSolver(Solver):
         """Its codebook, in the frame."""
         trained = layer.codebook.detach().to(self.problem.frame.scale.dtype)
         return self.problem.frame.to_frame(trained) if self.problem.normalize else trained
-
-
-def name_of(registry: Mapping[str, Any], choice: object) -> str:
-    """The option that stands for an object in a registry."""
-    return next(name for name, member in registry.items() if member is choice)
