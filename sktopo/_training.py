@@ -34,6 +34,7 @@ from sktopo.solvers import (
     StreamSolver,
     choose_solver,
     continue_stream,
+    first_state,
 )
 
 
@@ -58,7 +59,7 @@ class Training(NamedTuple):
             # sums of shares depend on the chunks in their last bits
             rows = all_rows if kind is BatchSolver and problem.temperature > 0 else source
             solver = kind(problem, settings, rows)
-            return solver, solver.first_state(codebook)
+            return solver, first_state(problem, codebook)
 
         solver, first = source.alone(prepare)
         resumed = None if journal is None else journal.resumed(solver.problem.lattice)
@@ -107,8 +108,7 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
     else:
         seen, dtype = 0.0, _dtype(source)
         problem, codebook = _problem(estimator, StreamSolver, source, generator)
-        none = UnitStatistics.none(len(codebook), codebook)
-        state = State(problem.constrained(codebook), problem.sigma(0.0), none, problem.lattice)
+        state = first_state(problem, codebook)
     state = continue_stream(problem, settings, source, state, seen)
     return {**_learned(problem, state, dtype), "weight_seen_": seen + source.total_weight}
 

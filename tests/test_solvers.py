@@ -10,7 +10,7 @@ from sktopo._statistics import Grid, UnitStatistics
 from sktopo.lattices import HexagonalLattice, RectangularLattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import ExponentialSchedule
-from sktopo.solvers import SOLVERS, Problem, Settings, State, StreamSolver
+from sktopo.solvers import SOLVERS, Problem, Settings, State, StreamSolver, first_state
 from sktopo.solvers._stream import Stage, Step, default_rows, plan, stages, step_rows, window
 
 
@@ -41,7 +41,7 @@ def run(rng):
     def go(watch, max_iter=None, tol=0.0, solver="batch"):
         problem = make_problem(RectangularLattice(3, 3), grid)
         solver = SOLVERS[solver](problem, Settings(max_iter, tol), source)
-        return solver.run(solver.first_state(first), watch)
+        return solver.run(first_state(solver.problem, first), watch)
 
     return go
 

@@ -1,6 +1,6 @@
 """How a map is trained: one loop, and a step for each solver."""
 
-from sktopo.solvers._base import CallbackRun, Problem, Run, Settings, Solver, State
+from sktopo.solvers._base import CallbackRun, Problem, Run, Settings, Solver, State, first_state
 from sktopo.solvers._batch import DEFAULT_EPOCHS, BatchSolver
 from sktopo.solvers._gradient import GradientSolver
 from sktopo.solvers._stream import StreamSolver, continue_stream, default_rows
@@ -20,6 +20,7 @@ __all__ = [
     "choose_solver",
     "continue_stream",
     "default_passes",
+    "first_state",
 ]
 
 SOLVERS: dict[str, type[Solver]] = {"batch": BatchSolver, "stream": StreamSolver, "gradient": GradientSolver}

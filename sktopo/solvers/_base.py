@@ -99,6 +99,12 @@ class State(NamedTuple):
     optimizer: dict[str, Any] | None = None  # what a gradient method remembers of its steps
 
 
+def first_state(problem: Problem, codebook: Tensor) -> State:
+    """The state of a run that starts from a codebook (in the frame)."""
+    none = UnitStatistics.none(len(codebook), codebook)
+    return State(problem.constrained(codebook), problem.sigma(0.0), none, problem.lattice)
+
+
 class Run(Protocol):
     """Who watches a run."""
 
@@ -190,11 +196,6 @@ class Solver(ABC):
     @abstractmethod
     def step(self, state: State, epoch: int) -> State:
         """One epoch."""
-
-    def first_state(self, codebook: Tensor) -> State:
-        """The state of a run that starts from a codebook (in the frame)."""
-        none = UnitStatistics.none(len(codebook), codebook)
-        return State(self.problem.constrained(codebook), self.problem.sigma(0.0), none, self.problem.lattice)
 
     def run(self, state: State, watch: Run) -> State:
         """Train from a state, the first one or one that an earlier run has reached, and return the last."""
