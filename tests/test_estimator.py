@@ -24,6 +24,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sktopo import TopographicMap
 from sktopo.metrics import quantization_error, topographic_error
+from sktopo.nn import TopographicLayer
 
 LATTICES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
 OUTPUTS = ["coordinates", "activations", "distances"]
@@ -353,6 +354,14 @@ def test_values_of_any_size_are_harmless(iris, scale, dtype):
     expected = TopographicMap(4, 4, output="distances").fit(X.astype(dtype))
     np.testing.assert_allclose(som.codebook_ / scale, expected.codebook_, rtol=2e-2 if dtype == np.float32 else 1e-6)
     assert np.isfinite(som.transform((X * scale).astype(dtype))).all()
+
+
+def test_a_trained_layer_is_a_start(iris):
+    layer = TopographicLayer(4, 3, 3, generator=torch.Generator().manual_seed(0))
+    given = layer.codebook.detach().numpy().copy()
+    som = TopographicMap(3, 3, init=layer.codebook, max_iter=3).fit(iris[0])
+    np.testing.assert_array_equal(som.codebook_, TopographicMap(3, 3, init=given, max_iter=3).fit(iris[0]).codebook_)
+    np.testing.assert_array_equal(layer.codebook.detach().numpy(), given)
 
 
 def test_an_offset_of_1e8_is_harmless(iris):

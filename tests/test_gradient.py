@@ -77,7 +77,7 @@ def test_a_seed_gives_the_same_map(iris, dtype):
     assert (clone(som).set_params(random_state=4).fit(X).codebook_ != first.codebook_).any()
 
 
-@pytest.mark.parametrize("scale", [2.0**-100, 2.0**100])
+@pytest.mark.parametrize("scale", [2.0**-600, 2.0**-100, 2.0**100, 2.0**600])  # 2^1200 is beyond float64
 def test_values_of_any_size_train_alike(iris, scale):
     som = TopographicMap(4, 4, solver="gradient", max_iter=3, random_state=0)
     plain, scaled = clone(som).fit(iris[0]), clone(som).fit(iris[0] * scale)

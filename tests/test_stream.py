@@ -133,6 +133,14 @@ def test_auto_streams_through_many_rows(sheet):
     assert som.n_iter_ == pytest.approx(40_000 / 12_000)
 
 
+def test_auto_takes_a_fraction_of_many_rows_only(sheet):
+    som = TopographicMap(5, 5, max_iter=0.5, random_state=0)
+    streamed = clone(som).set_params(solver="stream").fit(sheet)
+    np.testing.assert_array_equal(clone(som).fit(sheet).codebook_, streamed.codebook_)
+    with pytest.raises(ValueError, match=r"max_iter=0.5: .* make whole passes; use an int, or solver='stream'"):
+        som.fit(sheet[:10_000])
+
+
 def test_chunks_reach_what_one_fit_reaches(sheet):
     whole = TopographicMap(10, 10, solver="stream", random_state=0).fit(sheet)
     som = TopographicMap(10, 10, random_state=0)
