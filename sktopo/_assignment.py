@@ -1,7 +1,7 @@
 """Which unit takes a sample, and how firmly.
 
 The *nearest* winner (Kohonen) is the best matching unit; its rule has no energy. The *local* winner is the unit with
-the least local error ``e_ij = sum_k g_jk |x_i - w_k|^2``, `g` being the row-normalised neighborhood: the sum of
+the least local error ``e_ij = sum_k g_jk |x_i - w_k|^2``, `g` being the row-normalized neighborhood: the sum of
 ``min_j e_ij`` is an energy. At a temperature T > 0 it becomes the free energy ``-T sum_i log sum_j exp(-e_ij / 2T)``
 (S. P. Luttrell, Neural Computation 6, 1994; T. Heskes, "Energy functions for self-organizing maps", 1999; T. Graepel,
 M. Burger, K. Obermayer, Phys. Rev. E 56, 1997). A winner says what a search compares, and how per-unit sums spread.
@@ -25,7 +25,7 @@ Product = Callable[[Tensor], Tensor]
 
 
 class Averaging:
-    """Products with the neighborhood ``H`` of one sigma, and with its row-normalised form ``G = H / s``.
+    """Products with the neighborhood ``H`` of one sigma, and with its row-normalized form ``G = H / s``.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class LocalWinner(Winner):
         return partial(local_scores, average=average)
 
     def spreading(self, averaging: Averaging) -> Product:
-        """By the row-normalised neighborhood, transposed."""
+        """By the row-normalized neighborhood, transposed."""
         return averaging.spread
 
     def errors(self, sqdist: Tensor, averaging: Averaging) -> Tensor:

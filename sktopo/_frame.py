@@ -82,10 +82,10 @@ class Frame:
         self.unknown = extent.low > extent.high  # features of which no row has a value
         self.extent = extent = extent.settled()
         if extent.from_zero:
-            self._half_centre = torch.zeros_like(extent.low)
+            self._half_center = torch.zeros_like(extent.low)
             half_range = torch.maximum(extent.high, -extent.low)
         else:
-            self._half_centre = extent.low / 4 + extent.high / 4
+            self._half_center = extent.low / 4 + extent.high / 4
             half_range = extent.high / 2 - extent.low / 2
         varies = half_range > 0
         exponents = torch.frexp(half_range).exponent.clamp(-1000, 1023)
@@ -98,15 +98,15 @@ class Frame:
 
     def to_frame(self, codebook: Tensor) -> Tensor:
         """A codebook in the frame."""
-        return (codebook / 2 - self._half_centre) * (2 / self.scale)
+        return (codebook / 2 - self._half_center) * (2 / self.scale)
 
     def position(self, codebook: Tensor) -> Tensor:
         """A codebook in the data's own coordinates, to the last rounding error."""
-        return self._half_centre.add(codebook, alpha=float(self.scale / 2)).mul_(2)
+        return self._half_center.add(codebook, alpha=float(self.scale / 2)).mul_(2)
 
     def from_frame(self, codebook: Tensor) -> Tensor:
         """A codebook in the data's own coordinates; what rounding pushed out of the data's range is put back."""
-        half = self._half_centre.add(codebook, alpha=float(self.scale / 2))
+        half = self._half_center.add(codebook, alpha=float(self.scale / 2))
         inside = half.clamp(self._half_low, self._half_high)
         return torch.where((half - inside).abs_() < self._rounding, inside, half).mul_(2)
 
@@ -120,7 +120,7 @@ class Frame:
         if x.is_sparse:
             return with_values(x, x.values().to(self.scale.dtype) / self.scale)
         # halves, because the difference of two huge values of opposite sign must stay finite
-        return torch.add(-self._half_centre, x, alpha=0.5, out=out).mul_(2 / self.scale)
+        return torch.add(-self._half_center, x, alpha=0.5, out=out).mul_(2 / self.scale)
 
 
 def _extremes(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,19 +24,19 @@ class LocalEuclideanScores(Scores):
 
     Parameters
     ----------
-    centred : Tensor of shape (n_units, n_features)
-        Prototypes, centred.
+    centerd : Tensor of shape (n_units, n_features)
+        Prototypes, centerd.
     p_norm : float
         2.
     average : callable
         ``G @ values``.
     """
 
-    def __init__(self, centred: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
-        super().__init__(centred, p_norm)
-        wide = centred.to(wide_dtype(centred.device))
-        smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centred)
-        padding = (0, max(0, FEWEST_UNITS - len(centred)))
+    def __init__(self, centerd: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(centerd, p_norm)
+        wide = centerd.to(wide_dtype(centerd.device))
+        smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centerd)
+        padding = (0, max(0, FEWEST_UNITS - len(centerd)))
         self._right = torch.nn.functional.pad(smoothed.T, padding).contiguous()
         self._repeats = Repeats(smoothed)
         self._average = average
@@ -49,21 +49,21 @@ class LocalEuclideanScores(Scores):
         """Squared distances to the smoothed prototypes, plus the spread of the prototypes around each unit."""
         wide = codebook.to(wide_dtype(codebook.device))
         scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(wide.abs().max()))[1]))
-        centre = wide.mean(dim=0)
-        spread = (wide - centre) * scale  # a spread may be far smaller than an offset
+        center = wide.mean(dim=0)
+        spread = (wide - center) * scale  # a spread may be far smaller than an offset
         smoothed = self._average(torch.cat([spread, spread.square().sum(dim=1, keepdim=True)], dim=1))
         added = smoothed[:, -1] - smoothed[:, :-1].square().sum(dim=1)
-        return SparseSearch(smoothed[:, :-1] / scale + centre, p_norm, added.clamp(min=0).sqrt() / scale)
+        return SparseSearch(smoothed[:, :-1] / scale + center, p_norm, added.clamp(min=0).sqrt() / scale)
 
     def for_gaps(self, codebook: Tensor, p_norm: float, normalize: bool) -> MaskedSearch:
         """Local errors over the observed features."""
         return MaskedSearch(codebook, p_norm, normalize, self._average)
 
-    def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
+    def to_distance(self, block: Tensor, centerd: Tensor) -> Tensor:
         """Roots of the local errors."""
-        return (block + centred.square().sum(dim=1, keepdim=True)).clamp_(min=0).sqrt_()
+        return (block + centerd.square().sum(dim=1, keepdim=True)).clamp_(min=0).sqrt_()
 
-    def cancelled(self, distance: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
+    def cancelled(self, distance: Tensor, centerd: Tensor) -> Tensor:  # noqa: ARG002
         """Nowhere: what a local error adds up does not vanish at a prototype."""
         return torch.zeros_like(distance, dtype=torch.bool)
 
@@ -73,16 +73,16 @@ class LocalMinkowskiScores(Scores):
 
     Parameters
     ----------
-    centred : Tensor of shape (n_units, n_features)
-        Prototypes, centred.
+    centerd : Tensor of shape (n_units, n_features)
+        Prototypes, centerd.
     p_norm : float
         Order of the distance.
     average : callable
         ``G @ values``.
     """
 
-    def __init__(self, centred: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
-        super().__init__(centred.to(wide_dtype(centred.device)), p_norm)
+    def __init__(self, centerd: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(centerd.to(wide_dtype(centerd.device)), p_norm)
         self._average = average
         # squares of distances must not leave the type
         self.largest_exponent = min(self.largest_exponent, 250)
@@ -98,16 +98,16 @@ class LocalMinkowskiScores(Scores):
         """Local errors over the observed features."""
         return MaskedSearch(codebook, p_norm, normalize, self._average)
 
-    def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
+    def to_distance(self, block: Tensor, centerd: Tensor) -> Tensor:  # noqa: ARG002
         """Roots of the local errors."""
         return block.sqrt()
 
-    def cancelled(self, distance: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
+    def cancelled(self, distance: Tensor, centerd: Tensor) -> Tensor:  # noqa: ARG002
         """Nowhere."""
         return torch.zeros_like(distance, dtype=torch.bool)
 
 
-def local_scores(centred: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> Scores:
+def local_scores(centerd: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> Scores:
     """The quickest scores for a norm."""
     kind = LocalEuclideanScores if p_norm == 2 else LocalMinkowskiScores
-    return kind(centred, p_norm, average)
+    return kind(centerd, p_norm, average)

@@ -1,6 +1,6 @@
 """The search for rows in which values are missing (NaN): exact, nothing is imputed.
 
-A distance runs over the observed features only. For p = 2, with x and w centred and m the mask,
+A distance runs over the observed features only. For p = 2, with x and w centerd and m the mask,
 ``sum_f m_f (x_f - w_f)^2 - |m x|^2 = m.(w^2) - 2 (m x).w``: one product of twice the width. Winners compare these
 sums as they are; reported distances are scaled up to all features, by ``(n_features / observed)^(1/p)``. A local error
 ``sum_k g_jk d_ik`` is the same product with ``G W^2`` and ``G W``; where there is none, squared distances are averaged
@@ -53,8 +53,8 @@ class MaskedSearch:
         exponent = 0 if normalize else max(-1000, min(1000, math.frexp(float(self.codebook.abs().max()))[1]))
         self._scale = 2.0**-exponent
         scaled = self.codebook * self._scale
-        self._centre = torch.zeros_like(scaled[0]) if normalize else scaled.median(dim=0).values
-        self._spread = scaled - self._centre
+        self._center = torch.zeros_like(scaled[0]) if normalize else scaled.median(dim=0).values
+        self._spread = scaled - self._center
         products, squares = -2 * self._spread, self._spread.square()
         if average is not None and p_norm == 2 and not normalize:
             products, squares = average(products), average(squares)  # scores are linear in both
@@ -113,14 +113,14 @@ class MaskedSearch:
         return share ** (0.0 if math.isinf(self.p_norm) else 1 / self.p_norm)
 
     def _blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Consecutive rows, centred and scaled, with zeros for what is missing, and what is there.
+        """Consecutive rows, centerd and scaled, with zeros for what is missing, and what is there.
 
         Blocks are filled up to heights for which products are reproducible row by row.
         """
         for start in range(0, len(x), self._rows):
             part = x[start : start + self._rows]
             seen = ~torch.isnan(part)
-            observed = torch.where(seen, part.to(self.codebook) * self._scale - self._centre, 0.0)
+            observed = torch.where(seen, part.to(self.codebook) * self._scale - self._center, 0.0)
             padding = (0, 0, 0, rounded_rows(len(part)) - len(part))
             observed = torch.nn.functional.pad(observed.clamp_(-LARGEST_VALUE, LARGEST_VALUE), padding)
             yield slice(start, start + len(part)), observed, torch.nn.functional.pad(seen, padding)

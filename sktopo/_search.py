@@ -1,7 +1,7 @@
 """The best one or two units of each sample.
 
 A search is prepared once for a codebook and then asked chunk by chunk, from any thread; scores exist only for one
-cache-sized block of rows at a time. Samples and prototypes are centred on the codebook and scaled by a power of two
+cache-sized block of rows at a time. Samples and prototypes are centerd on the codebook and scaled by a power of two
 (both exact or to the last bit), so that large offsets and huge or tiny values do no harm. A row's answer never depends
 on the rows beside it: blocks have shapes for which matrix products are reproducible row by row.
 """
@@ -44,10 +44,10 @@ class Search:
         Order of the distance.
     dtype : torch.dtype
         Type to compute in: that of the samples.
-    centre : Tensor of shape (n_features,), optional
+    center : Tensor of shape (n_features,), optional
         A point amid the prototypes; their median without one.
     make_scores : callable, optional
-        What is compared, from the centred prototypes and the order; distances without one.
+        What is compared, from the centerd prototypes and the order; distances without one.
     normalize : bool, default=False
         Whether samples arrive scaled to unit norm: where values are missing (NaN), prototypes are scaled alike.
     """
@@ -57,7 +57,7 @@ class Search:
         codebook: Tensor,
         p_norm: float,
         dtype: torch.dtype,
-        centre: Tensor | None = None,
+        center: Tensor | None = None,
         make_scores: "Callable[[Tensor, float], Scores] | None" = None,
         *,
         normalize: bool = False,
@@ -69,20 +69,20 @@ class Search:
         self._wide = wide_dtype(codebook.device)
         # halves, because the difference of two huge values of opposite sign must stay finite
         halves = codebook.to(self._wide) / 2
-        # the median: a few prototypes on outliers must not move the centre away from all others
-        middle = _median(halves) if centre is None else centre.to(halves) / 2
+        # the median: a few prototypes on outliers must not move the center away from all others
+        middle = _median(halves) if center is None else center.to(halves) / 2
         spread = halves - middle
         size, reach = float(middle.abs().max()), float(spread.abs().max())
         if not _within(dtype, size, reach):
             dtype = self._wide
-        self._half_centre = middle.to(dtype)
-        if dtype != self._wide:  # what rounding moved the centre by is taken off the prototypes too
-            spread = halves - self._half_centre
+        self._half_center = middle.to(dtype)
+        if dtype != self._wide:  # what rounding moved the center by is taken off the prototypes too
+            spread = halves - self._half_center
         self._exponent = _exponent(reach, dtype)
-        centred = spread.mul_(2.0**-self._exponent).to(dtype)
-        self._scores: Scores = (make_scores or plain_scores)(centred, p_norm)
+        centerd = spread.mul_(2.0**-self._exponent).to(dtype)
+        self._scores: Scores = (make_scores or plain_scores)(centerd, p_norm)
         self._scale = 2.0 ** (-self._exponent - 1)
-        self._minus_centre = -(self._half_centre * 2.0**-self._exponent)
+        self._minus_center = -(self._half_center * 2.0**-self._exponent)
         self._ordinary = _largest_ordinary(dtype, size, self._scores.largest_exponent + self._exponent)
         self._common_exponent = torch.tensor([[self._exponent]], device=codebook.device)
         self._rows = block_rows(self.n_units, dtype.itemsize)
@@ -95,7 +95,7 @@ class Search:
         if math.isnan(ends[0]):
             return _split(x, self.bmu, self._masked.bmu)
         found = torch.empty(len(x), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(self._centred(x, ends)[0], len(x)):
+        for rows, block in self._blocks(self._centerd(x, ends)[0], len(x)):
             first_minimum(block, found[rows])
         return found
 
@@ -107,7 +107,7 @@ class Search:
         if math.isnan(ends[0]):
             return _split(x, self.two_best, self._masked.two_best)
         found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(self._centred(x, ends)[0], len(x)):
+        for rows, block in self._blocks(self._centerd(x, ends)[0], len(x)):
             two_minima(block, found[:, rows])
         return found.T
 
@@ -128,11 +128,11 @@ class Search:
         ends = _ends(x)
         if math.isnan(ends[0]):
             return _split(x, self.distances, self._masked.distances)
-        result = self._half_centre.new_empty((len(x), self.n_units))
+        result = self._half_center.new_empty((len(x), self.n_units))
         step = chunk_rows(x.shape[1])
-        centred, exponent = self._centred(x, ends)
-        for rows, block in self._blocks(centred, len(x)):
-            samples = centred[rows, :-1]
+        centerd, exponent = self._centerd(x, ends)
+        for rows, block in self._blocks(centerd, len(x)):
+            samples = centerd[rows, :-1]
             distance = self._scores.to_distance(block, samples)
             row, unit = torch.nonzero(self._scores.cancelled(distance, samples), as_tuple=True)
             result[rows] = torch.ldexp(distance, exponent[rows] + 1)
@@ -152,49 +152,49 @@ class Search:
         """The same search for rows in which values are missing."""
         return self._scores.for_gaps(self.codebook, self.p_norm, self.normalize)
 
-    def _blocks(self, centred: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
-        """Consecutive blocks of the first `n` centred rows, and their scores, each valid until the next."""
+    def _blocks(self, centerd: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
+        """Consecutive blocks of the first `n` centerd rows, and their scores, each valid until the next."""
         # Every call of torch hands Python's lock to another worker, so there are few: one cuts all rows into blocks.
         rows, size, start = self._rows * min(MOST_BLOCKS, torch.get_num_threads()), 0, 0
-        for samples in torch.split(centred, rows):
+        for samples in torch.split(centerd, rows):
             stop = min(n, start + rows)
             if stop - start != size:
                 size = stop - start
-                room = scratch("scores", len(samples), max(self.n_units, FEWEST_UNITS), centred)
+                room = scratch("scores", len(samples), max(self.n_units, FEWEST_UNITS), centerd)
                 block = room[:size, : self.n_units]
             self._scores.fill(room, samples)
             yield slice(start, stop), block
             start = stop
 
-    def _centred(self, x: Tensor, ends: tuple[float, float]) -> tuple[Tensor, Tensor]:
-        """Half the centred samples times 2^-exponent with a last feature of 1, and the exponents (n, 1).
+    def _centerd(self, x: Tensor, ends: tuple[float, float]) -> tuple[Tensor, Tensor]:
+        """Half the centerd samples times 2^-exponent with a last feature of 1, and the exponents (n, 1).
 
         Rows are added up to a reproducible number; what stands in them does not matter. Rows so far outside that
         scores would overflow get a larger exponent of their own; to the last digit of such a row all units are equally
         far.
         """
         n, width = x.shape
-        centred = scratch("samples", rounded_rows(n) if n else 0, width + 1, self._half_centre)
-        centred[:, width] = 1
-        inside = centred[:n, :width]
+        centerd = scratch("samples", rounded_rows(n) if n else 0, width + 1, self._half_center)
+        centerd[:, width] = 1
+        inside = centerd[:n, :width]
         if max(-ends[0], ends[1]) <= self._ordinary:
             # scaling by a power of two commutes with rounding: the same difference, in one pass
-            torch.add(self._minus_centre, x, alpha=self._scale, out=inside)
-            return centred, self._common_exponent.expand(n, 1)
-        torch.mul(x.to(inside.dtype), 0.5, out=inside).sub_(self._half_centre)
+            torch.add(self._minus_center, x, alpha=self._scale, out=inside)
+            return centerd, self._common_exponent.expand(n, 1)
+        torch.mul(x.to(inside.dtype), 0.5, out=inside).sub_(self._half_center)
         peak = inside.abs().amax(dim=1, keepdim=True)
         exponent = torch.frexp(peak).exponent.sub(self._scores.largest_exponent).clamp(min=self._exponent)
         inside.mul_(torch.ldexp(torch.ones_like(peak), -exponent))
-        return centred, exponent
+        return centerd, exponent
 
 
 class Scores(ABC):
-    """What a search compares, and how large a sample may be, for a centred codebook."""
+    """What a search compares, and how large a sample may be, for a centerd codebook."""
 
-    def __init__(self, centred: Tensor, p_norm: float) -> None:
-        self.codebook = centred
+    def __init__(self, centerd: Tensor, p_norm: float) -> None:
+        self.codebook = centerd
         self.p_norm = p_norm
-        digits = int(-math.log2(torch.finfo(centred.dtype).eps))
+        digits = int(-math.log2(torch.finfo(centerd.dtype).eps))
         self.largest_exponent = digits + 16  # beyond it the codebook is below the sample's last digit
 
     def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
@@ -207,47 +207,47 @@ class Scores(ABC):
 
     @abstractmethod
     def fill(self, block: Tensor, samples: Tensor) -> None:
-        """Write the scores of centred samples with a last feature of 1; the least of a row's first n_units wins."""
+        """Write the scores of centerd samples with a last feature of 1; the least of a row's first n_units wins."""
 
     @abstractmethod
-    def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
+    def to_distance(self, block: Tensor, centerd: Tensor) -> Tensor:
         """Distances from scores and the samples that they belong to."""
 
     @abstractmethod
-    def cancelled(self, distance: Tensor, centred: Tensor) -> Tensor:
+    def cancelled(self, distance: Tensor, centerd: Tensor) -> Tensor:
         """Where a distance from `to_distance` has lost its digits to cancellation."""
 
 
 class EuclideanScores(Scores):
     """Squared distances less the sample's own squared norm, by one matrix product."""
 
-    def __init__(self, centred: Tensor, p_norm: float) -> None:
-        super().__init__(centred, p_norm)
-        self._n_units = len(centred)
+    def __init__(self, centerd: Tensor, p_norm: float) -> None:
+        super().__init__(centerd, p_norm)
+        self._n_units = len(centerd)
         # padded units have score 0 and are not looked at
-        padding = (0, max(0, FEWEST_UNITS - len(centred)))
-        self._right = torch.nn.functional.pad(operand(centred), padding).contiguous()
-        self._repeats = Repeats(centred)
+        padding = (0, max(0, FEWEST_UNITS - len(centerd)))
+        self._right = torch.nn.functional.pad(operand(centerd), padding).contiguous()
+        self._repeats = Repeats(centerd)
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """One matrix product."""
         self._repeats.share(scores(samples, self._right, out=block))
 
-    def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:
+    def to_distance(self, block: Tensor, centerd: Tensor) -> Tensor:
         """``sqrt(|x|^2 + score)``."""
-        return (block + _sqnorm(centred)).clamp_(min=0).sqrt_()
+        return (block + _sqnorm(centerd)).clamp_(min=0).sqrt_()
 
-    def cancelled(self, distance: Tensor, centred: Tensor) -> Tensor:
+    def cancelled(self, distance: Tensor, centerd: Tensor) -> Tensor:
         """Where the square is small beside its terms: such pairs are computed again, directly."""
-        return distance.square() <= CANCELLED * (_sqnorm(centred) + self._right[-1, : self._n_units])
+        return distance.square() <= CANCELLED * (_sqnorm(centerd) + self._right[-1, : self._n_units])
 
 
 class MinkowskiScores(Scores):
     """The distances themselves, from the differences."""
 
-    def __init__(self, centred: Tensor, p_norm: float) -> None:
+    def __init__(self, centerd: Tensor, p_norm: float) -> None:
         # sums over many features and p-th powers need more than float32; a maximum does not
-        super().__init__(centred if math.isinf(p_norm) else centred.to(wide_dtype(centred.device)), p_norm)
+        super().__init__(centerd if math.isinf(p_norm) else centerd.to(wide_dtype(centerd.device)), p_norm)
         if p_norm <= LARGEST_DIRECT_POWER:
             self.largest_exponent = min(self.largest_exponent, int(1000 / p_norm))
 
@@ -255,18 +255,18 @@ class MinkowskiScores(Scores):
         """Distances, one by one."""
         block[:, : len(self.codebook)] = minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
 
-    def to_distance(self, block: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
+    def to_distance(self, block: Tensor, centerd: Tensor) -> Tensor:  # noqa: ARG002
         """The scores as they are."""
         return block.clone()
 
-    def cancelled(self, distance: Tensor, centred: Tensor) -> Tensor:  # noqa: ARG002
+    def cancelled(self, distance: Tensor, centerd: Tensor) -> Tensor:  # noqa: ARG002
         """Nowhere."""
         return torch.zeros_like(distance, dtype=torch.bool)
 
 
-def plain_scores(centred: Tensor, p_norm: float) -> Scores:
+def plain_scores(centerd: Tensor, p_norm: float) -> Scores:
     """Scores by which the nearest unit wins."""
-    return (EuclideanScores if p_norm == 2 else MinkowskiScores)(centred, p_norm)
+    return (EuclideanScores if p_norm == 2 else MinkowskiScores)(centerd, p_norm)
 
 
 def _median(points: Tensor) -> Tensor:
@@ -299,10 +299,10 @@ def _sqnorm(x: Tensor) -> Tensor:
     return x.square().sum(dim=1, keepdim=True)
 
 
-def _within(dtype: torch.dtype, centre: float, reach: float) -> bool:
-    """Whether a centre and a spread of such sizes can be held and scaled in a type."""
+def _within(dtype: torch.dtype, center: float, reach: float) -> bool:
+    """Whether a center and a spread of such sizes can be held and scaled in a type."""
     limits = torch.finfo(dtype)
-    return centre < limits.max / 4 and (reach == 0 or limits.tiny * 4 < reach < limits.max / 4)
+    return center < limits.max / 4 and (reach == 0 or limits.tiny * 4 < reach < limits.max / 4)
 
 
 def _exponent(reach: float, dtype: torch.dtype) -> int:
@@ -311,7 +311,7 @@ def _exponent(reach: float, dtype: torch.dtype) -> int:
     return max(-room, min(room, math.frexp(reach)[1]))
 
 
-def _largest_ordinary(dtype: torch.dtype, centre: float, exponent: int) -> float:
-    """Up to this absolute value a sample minus the centre stays within 2^exponent, and nothing on the way overflows."""
+def _largest_ordinary(dtype: torch.dtype, center: float, exponent: int) -> float:
+    """Up to this absolute value a sample minus the center stays within 2^exponent, and nothing on the way overflows."""
     largest = torch.finfo(dtype).max
-    return min(largest / 4, math.ldexp(1.0, min(1022, exponent)) - 2 * centre) if centre < largest / 4 else -1.0
+    return min(largest / 4, math.ldexp(1.0, min(1022, exponent)) - 2 * center) if center < largest / 4 else -1.0

@@ -1,8 +1,8 @@
 """The search for sparse rows: the product of a chunk with the codebook uses the sparsity.
 
-Centring would make rows dense, so the centre c is folded into the units' bias,
-``|x - w|^2 - |x - c|^2 = (|w - c|^2 + 2 c.(w - c)) - 2 x.(w - c)``, in the widest type. That is as good as centring
-unless a row is far closer to the centre than the centre is to zero; such rows, and all rows for other norms, are made
+Centering would make rows dense, so the center c is folded into the units' bias,
+``|x - w|^2 - |x - c|^2 = (|w - c|^2 + 2 c.(w - c)) - 2 x.(w - c)``, in the widest type. That is as good as centering
+unless a row is far closer to the center than the center is to zero; such rows, and all rows for other norms, are made
 dense a few at a time.
 """
 
@@ -59,15 +59,15 @@ class SparseSearch:
         self._euclidean = p_norm == 2
         self._scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(wide.abs().max()))[1]))
         scaled = wide * self._scale
-        self._centre = scaled.median(dim=0).values
-        centred = scaled - self._centre
-        self._right = (-2 * centred).T.contiguous()
-        self._sqspread = centred.square().sum(dim=1)
-        self._bias = self._sqspread + 2 * (centred @ self._centre)
-        self._repeats = Repeats(centred if spread is None else torch.cat([centred, spread.to(wide)[:, None]], dim=1))
+        self._center = scaled.median(dim=0).values
+        centerd = scaled - self._center
+        self._right = (-2 * centerd).T.contiguous()
+        self._sqspread = centerd.square().sum(dim=1)
+        self._bias = self._sqspread + 2 * (centerd @ self._center)
+        self._repeats = Repeats(centerd if spread is None else torch.cat([centerd, spread.to(wide)[:, None]], dim=1))
         if spread is not None:
             self._bias = self._bias + (spread.to(wide) * self._scale).square()
-        self._sqcentre = float(self._centre.square().sum())
+        self._sqcenter = float(self._center.square().sum())
         self._rows = block_rows(len(codebook), wide.element_size())
 
     def bmu(self, x: Tensor, dense: DenseSearch) -> Tensor:
@@ -122,15 +122,15 @@ class SparseSearch:
             yield slice(start, start + piece.shape[0]), piece
 
     def _scores(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores (n, n_units), squared distances to the centre (n,), and for which rows they are right."""
+        """Scores (n, n_units), squared distances to the center (n,), and for which rows they are right."""
         n = x.shape[0]
         if not self._euclidean:
             unknown = self._wide.new_zeros(n, len(self._wide))
             return unknown, unknown[:, 0], torch.zeros(n, dtype=torch.bool, device=x.device)
         values = x.values().to(self._wide) * self._scale
         scaled = with_values(x, values)
-        own = row_sums(x, values * (values - 2 * self._centre[x.indices()[1]])) + self._sqcentre
-        sure = (own >= CANCELLED * self._sqcentre) & torch.isfinite(own)
+        own = row_sums(x, values * (values - 2 * self._center[x.indices()[1]])) + self._sqcenter
+        sure = (own >= CANCELLED * self._sqcenter) & torch.isfinite(own)
         return self._repeats.share(product(scaled, self._right).add_(self._bias)), own, sure
 
     def _make_dense(self, x: Tensor, where: Tensor, into: Tensor, ask: Callable[[Tensor], Tensor]) -> None:

@@ -30,7 +30,7 @@ def critical_temperature(
     """Temperature above which every prototype of a soft map lies at the mean of the data.
 
     ``T_c = lambda_max(C) lambda_max(D^-1 G^T (I - 11^T / K) G)``, with `C` the covariance of the samples, `G` the
-    row-normalised neighborhood of the `K` units and `D` the diagonal of its column sums. A useful soft map has a
+    row-normalized neighborhood of the `K` units and `D` the diagonal of its column sums. A useful soft map has a
     temperature well below, such as a twentieth of it.
 
     Parameters
@@ -82,7 +82,7 @@ def critical_temperature(
     smooth = make_smoother(units, chosen("neighborhood", neighborhood, NEIGHBORHOODS)).at(sigma)
     identity = torch.eye(units.n_units, dtype=torch.float64, device="cpu")
     g = Averaging(smooth, identity, units.n_units).average(identity)
-    # similar to D^-1 G^T (I - 11^T / K) G, and symmetric: the Gram matrix of G's centred columns over sqrt(D)
-    centred = (g - g.mean(dim=0)) / g.sum(dim=0).sqrt()
-    stiffness = torch.linalg.matrix_norm(centred, ord=2).square()
+    # similar to D^-1 G^T (I - 11^T / K) G, and symmetric: the Gram matrix of G's centerd columns over sqrt(D)
+    centerd = (g - g.mean(dim=0)) / g.sum(dim=0).sqrt()
+    stiffness = torch.linalg.matrix_norm(centerd, ord=2).square()
     return float(torch.linalg.eigvalsh(matrix)[-1] * stiffness)

@@ -2,7 +2,7 @@
 
 For p = 2 a squared distance is expanded, ``|x - w|^2 = |x|^2 + (|w|^2 - 2 x.w)``, which costs one matrix product; the
 bracket alone (the *score*) decides the best matching unit. Expanding cancels badly far from the origin, so samples and
-prototypes are centred first (a translation changes no distance). For other norms the differences are taken directly.
+prototypes are centerd first (a translation changes no distance). For other norms the differences are taken directly.
 """
 
 import math
@@ -25,13 +25,13 @@ LARGEST_DIRECT_POWER = 32
 SAFE_POWER = 1e-12
 
 
-def operand(centred_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
+def operand(centerd_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
     """A codebook made ready for scoring: ``-2 W^T`` with a last row ``|w|^2``, which meets a feature that is always 1.
 
     Parameters
     ----------
-    centred_codebook : Tensor of shape (n_units, n_features)
-        Prototypes minus the centre that will also be taken off the samples.
+    centerd_codebook : Tensor of shape (n_units, n_features)
+        Prototypes minus the center that will also be taken off the samples.
     sqnorm : Tensor of shape (n_units, 1), optional
         What stands in the last row; the squared norms without it.
 
@@ -40,8 +40,8 @@ def operand(centred_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
     Tensor of shape (n_features + 1, n_units)
         The right factor of `scores`.
     """
-    last = centred_codebook.square().sum(dim=1, keepdim=True) if sqnorm is None else sqnorm
-    return torch.cat([-2 * centred_codebook, last], dim=1).T
+    last = centerd_codebook.square().sum(dim=1, keepdim=True) if sqnorm is None else sqnorm
+    return torch.cat([-2 * centerd_codebook, last], dim=1).T
 
 
 def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
@@ -50,7 +50,7 @@ def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     Parameters
     ----------
     samples : Tensor of shape (n, n_features + 1)
-        Samples minus the centre, with a last feature that is 1.
+        Samples minus the center, with a last feature that is 1.
     right : Tensor of shape (n_features + 1, n_units)
         From `operand`.
     out : Tensor of shape (n, n_units), optional
@@ -91,11 +91,11 @@ def sqdist(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     """
     if p_norm != 2:
         return _scaled_minkowski(x, codebook, p_norm).square()
-    centre = codebook.detach().mean(dim=0)
-    centred = x - centre
-    own = centred.square().sum(dim=1, keepdim=True)
-    with_one = torch.nn.functional.pad(centred, (0, 1), value=1.0)
-    return (own + scores(with_one, operand(codebook - centre))).clamp(min=0)
+    center = codebook.detach().mean(dim=0)
+    centerd = x - center
+    own = centerd.square().sum(dim=1, keepdim=True)
+    with_one = torch.nn.functional.pad(centerd, (0, 1), value=1.0)
+    return (own + scores(with_one, operand(codebook - center))).clamp(min=0)
 
 
 def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
@@ -238,8 +238,8 @@ def _masked_euclidean(x: Tensor, mask: Tensor, codebook: Tensor, *, normalize: b
     """``|m x|^2 - 2 (m x).w + m.(w^2)``: two matrix products."""
     seen = mask.to(codebook.dtype)
     if not normalize:
-        centre = codebook.detach().mean(dim=0)
-        observed, prototypes = torch.where(mask, x - centre, torch.zeros_like(x)), codebook - centre
+        center = codebook.detach().mean(dim=0)
+        observed, prototypes = torch.where(mask, x - center, torch.zeros_like(x)), codebook - center
         own = observed.square().sum(dim=1, keepdim=True)
         return (own - 2 * observed @ prototypes.T + seen @ prototypes.square().T).clamp(min=0)
     observed = normalized(torch.where(mask, x, torch.zeros_like(x)), 2.0)

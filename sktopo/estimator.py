@@ -58,7 +58,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     p_norm : float, default=2
         Order of the distance between samples and prototypes, at least 1 or inf: for winners, `transform`, `score` and
         metrics. The update of the solvers "batch" and "stream" stays the (neighborhood-weighted) mean for every order;
-        "gradient" minimises the true loss.
+        "gradient" minimizes the true loss.
     normalize : bool, default=False
         Whether samples and prototypes are scaled to unit p-norm.
     neighborhood : {"gaussian", "bubble", "epanechnikov"}, default="gaussian"
@@ -69,7 +69,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         A smaller `sigma_final` follows the data more closely and folds more.
     winner : {"nearest", "local"}, default="nearest"
         The unit that takes a sample in training, and around which hard activations lie: the nearest prototype
-        (Kohonen), or the one with the least local error ``sum_k g_jk |x - w_k|^2`` with the row-normalised
+        (Kohonen), or the one with the least local error ``sum_k g_jk |x - w_k|^2`` with the row-normalized
         neighborhood (Heskes), whose loss never rises at a constant sigma. `predict` gives the nearest for both.
     temperature : float, default=0.0
         Softness of the assignment, in squared units of the data; above 0 it needs ``winner="local"``. Samples are then
@@ -84,7 +84,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     solver : {"auto", "batch", "stream", "gradient"}, default="auto"
         "batch" makes exact full passes: deterministic, and integer sample weights equal repeated rows. "stream" learns
         from as many rows as the map needs. "gradient" trains the loss of `sktopo.nn.TopographicLayer` by minibatches
-        with Adam, the only one that minimises it for every `p_norm`. "auto" is "batch" up to 10 000 rows, "stream"
+        with Adam, the only one that minimizes it for every `p_norm`. "auto" is "batch" up to 10 000 rows, "stream"
         above.
     max_iter : float, optional
         Passes over the data, a whole number where "batch" makes them. None: 20 for "batch"; for "stream" and "gradient"

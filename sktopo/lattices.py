@@ -390,7 +390,7 @@ class CoarseLattice(RectangularLattice):
         Tensor of shape (height,)
             In lattice units, float64.
         """
-        return self._centres(0, self.height)
+        return self._centers(0, self.height)
 
     def column_positions(self) -> Tensor:
         """Position of each column along the second axis.
@@ -400,7 +400,7 @@ class CoarseLattice(RectangularLattice):
         Tensor of shape (width,)
             In lattice units, float64.
         """
-        return self._centres(1, self.width)
+        return self._centers(1, self.width)
 
     def interpolate(self, coordinates: Tensor) -> tuple[Tensor, Tensor]:
         """Units around each coordinate, and the weights that interpolate linearly between them.
@@ -421,7 +421,7 @@ class CoarseLattice(RectangularLattice):
         sides = coordinates.new_tensor([self.height, self.width])
         return super().interpolate((coordinates - corner) * sides / extent - 0.5)
 
-    def _centres(self, axis: int, n: int) -> Tensor:
+    def _centers(self, axis: int, n: int) -> Tensor:
         """Middles of `n` equal parts of an axis."""
         part = self.extent[axis] / n
         return self.corner[axis] + (torch.arange(n, dtype=torch.float64, device="cpu") + 0.5) * part

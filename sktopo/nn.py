@@ -207,7 +207,7 @@ class TopographicLayer(nn.Module):
     ) -> Tensor:
         """Mean over samples of ``sum_j h(c, j; sigma) |z - w_j|_p^2``, or twice the free energy.
 
-        With ``winner="local"`` the neighborhood is row-normalised. At a temperature T > 0 the loss is the mean of
+        With ``winner="local"`` the neighborhood is row-normalized. At a temperature T > 0 the loss is the mean of
         ``-2T log sum_j exp(-e_j / 2T)``, which goes to the hard loss as T goes to 0, is at most
         ``2T log n_units`` below it, and has a continuous gradient.
 
@@ -414,8 +414,8 @@ class TopographicLayer(nn.Module):
         ``sum_k g_jk |z - w_k|^2 = |z - v_j|^2 + (G |w|^2)_j - |v_j|^2``.
         """
         samples, prototypes = self._inputs(z)
-        centre = prototypes.detach().mean(dim=0)  # squares would cancel far from the origin
-        samples, prototypes = samples - centre, prototypes - centre
+        center = prototypes.detach().mean(dim=0)  # squares would cancel far from the origin
+        samples, prototypes = samples - center, prototypes - center
         sqnorm = prototypes.square().sum(dim=1, keepdim=True)
         averages = averaging.average(torch.cat([prototypes, sqnorm], dim=1))
         smoothed, mean_sqnorm = averages[:, :-1], averages[:, -1:]

@@ -219,7 +219,7 @@ FORM_CASES = [
     refused(FORM, "one number", lambda: np.float64(3.0), SHAPE),
 ]
 
-DIRECTION = "Where only directions count (normalisation, or the cosine distance)"
+DIRECTION = "Where only directions count (normalization, or the cosine distance)"
 DIRECTION_CASES = [
     taken(DIRECTION, name, make, normalize=True, cause=f"{INF}|zero|norm", height=4, width=4)
     for name, make in {

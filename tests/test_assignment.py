@@ -295,7 +295,7 @@ def test_temperatures_are_checked(winner, temperature):
         winner.check_temperature(temperature)
 
 
-def test_averaging_is_the_row_normalised_matrix(lattice, neighborhood, rng):
+def test_averaging_is_the_row_normalized_matrix(lattice, neighborhood, rng):
     smoother = make_smoother(lattice, NEIGHBORHOODS[neighborhood])
     averaging = Averaging(smoother.at(1.3), torch.zeros(1, dtype=torch.float64), lattice.n_units)
     H = matrix(lattice, 1.3, neighborhood)

@@ -93,7 +93,7 @@ def test_the_step_of_the_question_learns():
 
 
 @pytest.mark.parametrize("normalize", [False, True])
-def test_gradients_equal_kohonens_rule_chained_through_the_normalisation(lattice, neighborhood, normalize):
+def test_gradients_equal_kohonens_rule_chained_through_the_normalization(lattice, neighborhood, normalize):
     n = 40
     layer = TopographicLayer(
         4,

@@ -26,7 +26,7 @@ from sktopo.plotting import (
 )
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._component_planes import in_lines
-from sktopo.plotting._palette import class_colours
+from sktopo.plotting._palette import class_colors
 
 SHAPES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
 
@@ -70,10 +70,10 @@ def test_cells_are_what_is_nearest_to_a_unit(lattice, rng):
     corners = 6 if isinstance(lattice, HexagonalLattice) else 4
     assert cells.polygons.shape == (lattice.n_units, corners, 2)
     np.testing.assert_allclose([area(p) for p in cells.polygons], lattice.row_spacing)
-    reach = np.linalg.norm(cells.polygons - cells.centres[:, None], axis=2)
+    reach = np.linalg.norm(cells.polygons - cells.centers[:, None], axis=2)
     np.testing.assert_allclose(reach, np.sqrt(1 / 3) if corners == 6 else np.sqrt(1 / 2))
     for first, second in type(lattice)(lattice.height, lattice.width).edges().tolist():
-        if np.linalg.norm(cells.centres[first] - cells.centres[second]) < 1.01:  # neighbors share a side
+        if np.linalg.norm(cells.centers[first] - cells.centers[second]) < 1.01:  # neighbors share a side
             both = cells.polygons[[first, second]].reshape(-1, 2).round(6)
             assert len(np.unique(both, axis=0)) == 2 * corners - 2
 
@@ -91,7 +91,7 @@ def test_ghosts_are_periodic_images(lattice):
         assert len(units) == 0
         return
     assert len(units) == 2 * (lattice.height + lattice.width) + 4
-    moved = polygons.mean(axis=1) - Cells(lattice).centres[units]
+    moved = polygons.mean(axis=1) - Cells(lattice).centers[units]
     turns = moved[:, ::-1] / np.array(lattice.periods)
     np.testing.assert_allclose(turns, turns.round(), atol=1e-9)
     assert (np.abs(turns.round()).max(axis=1) == 1).all()
@@ -153,7 +153,7 @@ def test_joined_edges_are_marked(som):
         assert ghost.norm is cells_of(ax).norm
 
 
-def test_colour_bars_name_their_units(som, iris):
+def test_color_bars_name_their_units(som, iris):
     assert UMatrixDisplay.from_estimator(som).colorbar_.ax.get_ylabel().endswith("(units of the data)")
     assert "samples" in HitHistogramDisplay.from_estimator(som, iris[0]).colorbar_.ax.get_ylabel()
     assert UMatrixDisplay.from_estimator(som, colorbar=False).colorbar_ is None
@@ -233,7 +233,7 @@ def test_the_label_map_shows_the_majority(som, iris):
             continue
         winner = display.labels_[unit]
         assert np.sum(here == display.classes[winner]) == max(np.sum(here == name) for name in display.classes)
-        np.testing.assert_allclose(painted[unit, :3], class_colours(3)[winner])
+        np.testing.assert_allclose(painted[unit, :3], class_colors(3)[winner])
 
 
 @pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
@@ -261,9 +261,9 @@ def test_large_maps_name_regions(lattice):
     assert rows == pytest.approx([14.5, 44.5], abs=1)
 
 
-def test_colours_of_classes_differ():
-    assert len({tuple(np.round(colour, 3)) for colour in class_colours(22)}) == 22
-    assert class_colours(23)[22] == class_colours(1)[0]
+def test_colors_of_classes_differ():
+    assert len({tuple(np.round(color, 3)) for color in class_colors(22)}) == 22
+    assert class_colors(23)[22] == class_colors(1)[0]
 
 
 def test_the_training_curve_is_the_loss(iris):

@@ -25,8 +25,8 @@ def excess(X, W, unit):
     """How far the chosen squared distance exceeds the least one, in the measure of the contract."""
     wide, prototypes = X.astype(np.float64), W.astype(np.float64)
     sq = distances(wide, prototypes, 2) ** 2
-    centre = prototypes.mean(axis=0)
-    measure = ((wide - centre) ** 2).sum(axis=1) + ((prototypes - centre) ** 2).sum(axis=1).max()
+    center = prototypes.mean(axis=0)
+    measure = ((wide - center) ** 2).sum(axis=1) + ((prototypes - center) ** 2).sum(axis=1).max()
     return ((sq[np.arange(len(X)), unit] - sq.min(axis=1)) / measure).max()
 
 

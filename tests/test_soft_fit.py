@@ -106,7 +106,7 @@ def test_the_energy_never_rises(arrangement, neighborhood, temperature):
 
 
 def test_raw_neighborhoods_would_have_no_energy(rng):
-    """The row-normalised rule falls where Kohonen's nearest rule rises."""
+    """The row-normalized rule falls where Kohonen's nearest rule rises."""
     X = np.random.default_rng(3).normal(size=(200, 3))
     som = TopographicMap(5, 5, init=X[:25].copy(), sigma_initial=1.0, sigma_final=1.0, max_iter=40)
     nearest = np.diff(clone(som).fit(X).loss_curve_)

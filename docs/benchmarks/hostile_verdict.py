@@ -55,16 +55,16 @@ def excesses(
         rows, codebook = unit_length(rows), unit_length(codebook)
     exponent = -int(np.frexp(max(np.abs(rows).max(initial=0.0), np.abs(codebook).max(initial=0.0)))[1])
     rows, codebook = np.ldexp(rows, exponent), np.ldexp(codebook, exponent)  # exact, as division would not be
-    centre = (codebook.min(axis=0) + codebook.max(axis=0)) / 2
+    center = (codebook.min(axis=0) + codebook.max(axis=0)) / 2
     result = np.empty(len(rows))
     for i, (x, seen) in enumerate(zip(rows, known, strict=True)):
         # a second scale, for rows and prototypes that are close together and far from zero
         apart = np.where(seen, x - codebook, 0.0)
-        around = np.where(seen, codebook - centre, 0.0)
+        around = np.where(seen, codebook - center, 0.0)
         spread = max(np.abs(apart).max(), np.abs(around).max(), np.finfo(float).tiny)
         squares = ((apart / spread) ** 2).sum(axis=1)
         least = squares.min()
-        reach = (np.where(seen, (x - centre) / spread, 0.0) ** 2).sum() + ((around / spread) ** 2).sum(axis=1).max()
+        reach = (np.where(seen, (x - center) / spread, 0.0) ** 2).sum() + ((around / spread) ** 2).sum(axis=1).max()
         chosen = squares[labels[i]] if 0 <= labels[i] < len(squares) else np.inf if seen.any() else least
         result[i] = (chosen - least) / reach if chosen > least else 0.0
     return result

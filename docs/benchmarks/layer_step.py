@@ -18,7 +18,7 @@ N, DIM, SIDE, SIGMA = 1024, 128, 20, 3.0
 
 
 class PlainLayer(torch.nn.Module):
-    """p-normalised samples and prototypes, cdist, argmin, a Gaussian on the lattice."""
+    """p-normalized samples and prototypes, cdist, argmin, a Gaussian on the lattice."""
 
     def __init__(self, codebook: torch.Tensor, p_norm: float = 2) -> None:
         super().__init__()

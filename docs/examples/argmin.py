@@ -176,7 +176,7 @@ def small_numbers() -> Table:
 
 
 def at_zero() -> Table:
-    """What a zero vector sends back to the encoder, for a gradient of length 1 behind the normalisation."""
+    """What a zero vector sends back to the encoder, for a gradient of length 1 behind the normalization."""
     ways = {
         "`z / norm`": lambda z: z / z.norm(dim=1, keepdim=True),
         "`z / (norm + 1e-5)`": lambda z: z / (z.norm(dim=1, keepdim=True) + 1e-5),
@@ -184,16 +184,16 @@ def at_zero() -> Table:
         "`TopographicLayer`": lambda z: normalized(z, 2),
     }
     rows = {}
-    for name, normalise in ways.items():
+    for name, normalize in ways.items():
         z = torch.zeros(1, 3, dtype=torch.float64, requires_grad=True)
-        (normalise(z) @ torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)).sum().backward()
+        (normalize(z) @ torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)).sum().backward()
         length = z.grad.norm().item()
         rows[name] = [length if np.isfinite(length) else None]
     return Table("normalized by", (Column("length of the gradient at z = 0", ".0e", 0.1),), rows)
 
 
 def norms(pictures: Path | None) -> Table:
-    """Normalised prototypes: the norm of the weights grows under SGD on pure noise as it does on structure."""
+    """Normalized prototypes: the norm of the weights grows under SGD on pure noise as it does on structure."""
     figure, axes = plt.subplots(1, 3, figsize=(10, 3))
     rows = {}
     for name in ("clusters", "noise"):

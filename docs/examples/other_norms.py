@@ -22,8 +22,8 @@ def normal_rows(rng: np.random.Generator) -> np.ndarray:
 
 
 def clusters(rng: np.random.Generator) -> np.ndarray:
-    centres = rng.normal(size=(6, 4)) * 3
-    X = centres[rng.integers(6, size=ROWS)] + 0.4 * rng.normal(size=(ROWS, 4))
+    centers = rng.normal(size=(6, 4)) * 3
+    X = centers[rng.integers(6, size=ROWS)] + 0.4 * rng.normal(size=(ROWS, 4))
     X[:30] = rng.uniform(-20, 20, size=(30, 4))
     return X
 

@@ -2,7 +2,7 @@
 
 The loss is reconstruction + GAMMA * map loss, with sigma annealed per step (the idea of DESOM: F. Forest et al., "Deep
 embedded self-organizing maps for joint representation learning and topology-preserving clustering", 2021). Beside it:
-the map fitted afterwards on a frozen autoencoder, the map on raw pixels, and k-means with as many centres. Half of the
+the map fitted afterwards on a frozen autoencoder, the map on raw pixels, and k-means with as many centers. Half of the
 digits train, the other half is judged; mean and standard deviation over seeds.
 
 Run with ``python docs/examples/parametric_map.py``; under three minutes on two cores.
@@ -117,8 +117,8 @@ def run(seed: int) -> dict[str, list[float]]:
 
     raw = TopographicMap(SIDE, SIDE, winner="local", **schedule).fit(X_train).codebook_
     results["map on raw pixels"] = judge((X_train, X_test), raw, raw, labels, X_test)
-    centres = KMeans(SIDE * SIDE, n_init=1, random_state=seed).fit(X_train).cluster_centers_
-    results["k-means on raw pixels"] = judge((X_train, X_test), centres, centres, labels, X_test, has_lattice=False)
+    centers = KMeans(SIDE * SIDE, n_init=1, random_state=seed).fit(X_train).cluster_centers_
+    results["k-means on raw pixels"] = judge((X_train, X_test), centers, centers, labels, X_test, has_lattice=False)
     return results
 
 

@@ -36,17 +36,17 @@ model = make_pipeline(MinMaxScaler(), TopographicMap(12, 12, output="activations
 scores = cross_val_score(model, X, y, cv=5)
 print(f"classification {scores.mean():.3f} +- {scores.std():.3f} accuracy, 5-fold cross-validation")
 
-# 4. The picture: every unit's prototype, coloured by its digit.
+# 4. The picture: every unit's prototype, colored by its digit.
 path = sys.argv[1] if len(sys.argv) > 1 else "digits_map.png"
-colours = plt.get_cmap("tab10")
+colors = plt.get_cmap("tab10")
 figure, axes = plt.subplots(som.height_, som.width_, figsize=(8, 6.7))
 for unit, axis in enumerate(axes.flat):
     axis.imshow(som.codebook_[unit].reshape(8, 8), cmap="gray_r")
     axis.set(xticks=[], yticks=[])
     for spine in axis.spines.values():
-        spine.set(color=colours(name[unit]) if name[unit] >= 0 else "0.8", linewidth=2)
+        spine.set(color=colors(name[unit]) if name[unit] >= 0 else "0.8", linewidth=2)
     if name[unit] >= 0:
-        axis.text(0.05, 0.95, name[unit], transform=axis.transAxes, va="top", color=colours(name[unit]), weight="bold")
+        axis.text(0.05, 0.95, name[unit], transform=axis.transAxes, va="top", color=colors(name[unit]), weight="bold")
 figure.suptitle("A topographic map of handwritten digits: similar digits are neighbors")
 figure.tight_layout(pad=0.4, h_pad=0.1, w_pad=0.1, rect=(0, 0, 1, 0.98))
 figure.savefig(path, dpi=100)

@@ -1,7 +1,7 @@
 """The softmin trap: digits on 10 x 10 units from random starts, trained by gradients of six losses.
 
 Run with ``python docs/examples/softmin.py``; under a minute. docs/explanation/argmin.md shows the tables. Everything
-but the loss is the same: Adam on minibatches of 64, 20 passes, sigma from 2.5 to 0.5, T = 20 in squared grey levels.
+but the loss is the same: Adam on minibatches of 64, 20 passes, sigma from 2.5 to 0.5, T = 20 in squared gray levels.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from sktopo.nn import TopographicLayer
 from sktopo.schedules import ExponentialSchedule
 
 SIDE, PASSES, SEEDS = 10, 20, range(3)
-GREY = 16.0  # samples are divided by it
-T = 20.0 / GREY**2
+GRAY = 16.0  # samples are divided by it
+T = 20.0 / GRAY**2
 SIGMA = ExponentialSchedule(2.5, 0.5, hold=0.4)
 CORNERS = torch.tensor([0, SIDE - 1, SIDE * (SIDE - 1), SIDE * SIDE - 1])
 
@@ -75,20 +75,20 @@ def train(X: Tensor, winner: str, loss: Loss, seed: int) -> TopographicLayer:
 
 
 def judge(layer: TopographicLayer, X: Tensor) -> list[float]:
-    """Topographic error, quantization error in grey levels, and the share of samples whose BMU is a corner."""
+    """Topographic error, quantization error in gray levels, and the share of samples whose BMU is a corner."""
     with torch.no_grad():
         two = layer(X).sqdist.topk(2, largest=False)
     folded = ~layer.lattice.adjacent(*two.indices.T)
     cornered = torch.isin(two.indices[:, 0], CORNERS)
     return [
         folded.double().mean().item(),
-        GREY * two.values[:, 0].sqrt().mean().item(),
+        GRAY * two.values[:, 0].sqrt().mean().item(),
         cornered.double().mean().item(),
     ]
 
 
 def tables() -> dict[str, Table]:
-    X = torch.from_numpy(load_digits().data / GREY).float()
+    X = torch.from_numpy(load_digits().data / GRAY).float()
     rows = {}
     for name, (winner, loss) in LOSSES.items():
         values = np.array([judge(train(X, winner, loss, seed), X) for seed in SEEDS])

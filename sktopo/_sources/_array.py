@@ -25,7 +25,7 @@ class ArraySource(Source):
     device : torch.device
         Where chunks arrive.
     prepare : callable, optional
-        Applied to every chunk of samples (normalisation).
+        Applied to every chunk of samples (normalization).
     rows : int, optional
         Rows a chunk, if fewer than by default; None chooses by the width of the data.
     """

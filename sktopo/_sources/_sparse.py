@@ -26,7 +26,7 @@ class SparseSource(ArraySource):
     device : torch.device
         Where chunks arrive.
     prepare : callable, optional
-        Applied to every chunk of samples (normalisation).
+        Applied to every chunk of samples (normalization).
     rows : int, optional
         Rows a chunk; None chooses by the number of stored values.
     """

@@ -48,7 +48,7 @@ class Cells:
         return cls(make_lattice(lattice, height, width, periodic))
 
     @property
-    def centres(self) -> NDArray[np.float64]:
+    def centers(self) -> NDArray[np.float64]:
         """Places of the units: (n_units, 2)."""
         places: NDArray[np.float64] = self.lattice.coordinates().numpy()
         return places[:, ::-1].copy()
@@ -56,7 +56,7 @@ class Cells:
     @property
     def polygons(self) -> NDArray[np.float64]:
         """Cells of the units: (n_units, n_corners, 2)."""
-        return self.centres[:, None] + CORNERS[type(self.lattice)]
+        return self.centers[:, None] + CORNERS[type(self.lattice)]
 
     def ghosts(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Cells beyond the edges of a torus, and the units that they repeat; none on a planar map."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sktopo.metrics._means import last_step
 from sktopo.plotting._cells import Cells
-from sktopo.plotting._drawing import colour_bar, frame, paint_values, pyplot
+from sktopo.plotting._drawing import color_bar, frame, paint_values, pyplot
 from sktopo.plotting._names import feature_names_of
 
 # Width of a plane in a figure of our own, and the room beside it and above it, in inches.
@@ -98,7 +98,7 @@ class ComponentPlanesDisplay:
         ax : matplotlib Axes or sequence of them, optional
             One to be divided, or one a plane; None makes a figure.
         cmap : str or matplotlib Colormap, default="viridis"
-            Colours from the least to the greatest value of each plane.
+            Colors from the least to the greatest value of each plane.
         n_columns : int, optional
             Planes in a row; None makes the arrangement about square.
 
@@ -132,7 +132,7 @@ class ComponentPlanesDisplay:
         ax : matplotlib Axes or sequence of them, optional
             One to be divided, or one a plane; None makes a figure.
         cmap : str or matplotlib Colormap, default="viridis"
-            Colours from the least to the greatest value of each plane.
+            Colors from the least to the greatest value of each plane.
         n_columns : int, optional
             Planes in a row; None makes the arrangement about square.
 
@@ -156,7 +156,7 @@ class ComponentPlanesDisplay:
         for place, plane, name in zip(axes, self.component_planes, self.feature_names, strict=True):
             painted = paint_values(place, cells, plane, cmap)
             frame(place, cells, in_lines(name), ticks=False)
-            colour_bar(place, painted)
+            color_bar(place, painted)
         self.axes_ = np.array(axes, dtype=object)
         return self
 

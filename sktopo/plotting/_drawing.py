@@ -1,4 +1,4 @@
-"""Drawing on matplotlib's axes: cells, borders, colours."""
+"""Drawing on matplotlib's axes: cells, borders, colors."""
 
 from typing import Any
 
@@ -32,34 +32,34 @@ def figure_and_axes(ax: Any) -> tuple[Any, Any]:
 
 
 def paint_values(ax: Any, cells: Cells, values: NDArray[Any], cmap: Any) -> Any:
-    """Colour the cells by a number each (nan stays pale); returns the collection, for a colour bar."""
+    """Color the cells by a number each (nan stays pale); returns the collection, for a color bar."""
     from matplotlib import colormaps
     from matplotlib.collections import PolyCollection
 
     masked = np.ma.masked_invalid(np.asarray(values, dtype=float).ravel())
-    colours = (colormaps[cmap] if isinstance(cmap, str) else cmap).with_extremes(bad=EMPTY)
-    # sides in the cell's own colour close the hairlines between antialiased cells
-    painted = PolyCollection(list(cells.polygons), array=masked, cmap=colours, edgecolors="face", linewidths=0.4)
+    colors = (colormaps[cmap] if isinstance(cmap, str) else cmap).with_extremes(bad=EMPTY)
+    # sides in the cell's own color close the hairlines between antialiased cells
+    painted = PolyCollection(list(cells.polygons), array=masked, cmap=colors, edgecolors="face", linewidths=0.4)
     ax.add_collection(painted)
     polygons, units = cells.ghosts()
     if len(units):
         ghost = PolyCollection(
-            list(polygons), array=masked[units], cmap=colours, norm=painted.norm, edgecolors="none", alpha=GHOST_ALPHA
+            list(polygons), array=masked[units], cmap=colors, norm=painted.norm, edgecolors="none", alpha=GHOST_ALPHA
         )
         ax.add_collection(ghost)
     return painted
 
 
-def paint_colours(ax: Any, cells: Cells, colours: NDArray[Any]) -> Any:
-    """Colour the cells by a colour each (n_units, 3)."""
+def paint_colors(ax: Any, cells: Cells, colors: NDArray[Any]) -> Any:
+    """Color the cells by a color each (n_units, 3)."""
     from matplotlib.collections import PolyCollection
 
-    painted = PolyCollection(list(cells.polygons), facecolors=colours, edgecolors="face", linewidths=0.4)
+    painted = PolyCollection(list(cells.polygons), facecolors=colors, edgecolors="face", linewidths=0.4)
     ax.add_collection(painted)
     polygons, units = cells.ghosts()
     if len(units):
         ax.add_collection(
-            PolyCollection(list(polygons), facecolors=colours[units], edgecolors="none", alpha=GHOST_ALPHA)
+            PolyCollection(list(polygons), facecolors=colors[units], edgecolors="none", alpha=GHOST_ALPHA)
         )
     return painted
 
@@ -93,8 +93,8 @@ def cell_points(ax: Any, cells: Cells) -> float:
     return float(min(box.width / (high[0] - low[0]), box.height / (high[1] - low[1])) * 72 / ax.figure.dpi)
 
 
-def colour_bar(ax: Any, painted: Any, label: str = "") -> Any:
-    """A colour bar as high as the map, with whole numbers where all values are whole."""
+def color_bar(ax: Any, painted: Any, label: str = "") -> Any:
+    """A color bar as high as the map, with whole numbers where all values are whole."""
     from matplotlib.ticker import MaxNLocator
 
     values = painted.get_array().compressed()
@@ -102,11 +102,11 @@ def colour_bar(ax: Any, painted: Any, label: str = "") -> Any:
     return ax.figure.colorbar(painted, cax=ax.inset_axes([1.03, 0, 0.045, 1]), label=label, ticks=ticks)
 
 
-def legend(ax: Any, classes: NDArray[Any], colours: list[Any], title: str | None) -> Any:
+def legend(ax: Any, classes: NDArray[Any], colors: list[Any], title: str | None) -> Any:
     """One patch a class, beside the map."""
     from matplotlib.patches import Patch
 
-    patches = [Patch(facecolor=colour, label=str(name)) for name, colour in zip(classes, colours, strict=True)]
+    patches = [Patch(facecolor=color, label=str(name)) for name, color in zip(classes, colors, strict=True)]
     drawn = ax.legend(
         handles=patches,
         title=title,

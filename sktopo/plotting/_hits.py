@@ -9,14 +9,14 @@ from sktopo.metrics._means import unwrapped
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts
 from sktopo.plotting._drawing import (
-    colour_bar,
+    color_bar,
     figure_and_axes,
     frame,
     legend,
-    paint_colours,
+    paint_colors,
     paint_values,
 )
-from sktopo.plotting._palette import class_colours
+from sktopo.plotting._palette import class_colors
 
 # Radius of the fullest unit's pie, and of the emptiest one's that still can be read, in lattice units.
 LARGEST_PIE, SMALLEST_PIE = 0.46, 0.28
@@ -112,9 +112,9 @@ class HitHistogramDisplay:
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
         cmap : str or matplotlib Colormap, default="viridis"
-            Colours from the least to the greatest number; units without samples stay grey. Without classes.
+            Colors from the least to the greatest number; units without samples stay gray. Without classes.
         colorbar : bool, default=True
-            Whether a colour bar, or with classes a legend, is drawn.
+            Whether a color bar, or with classes a legend, is drawn.
 
         Returns
         -------
@@ -136,9 +136,9 @@ class HitHistogramDisplay:
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
         cmap : str or matplotlib Colormap, default="viridis"
-            Colours from the least to the greatest number; units without samples stay grey. Without classes.
+            Colors from the least to the greatest number; units without samples stay gray. Without classes.
         colorbar : bool, default=True
-            Whether a colour bar, or with classes a legend, is drawn.
+            Whether a color bar, or with classes a legend, is drawn.
 
         Returns
         -------
@@ -154,23 +154,23 @@ class HitHistogramDisplay:
         painted = paint_values(self.ax_, cells, np.where(self.hits > 0, self.hits, np.nan), cmap)
         frame(self.ax_, cells, "Hits")
         if colorbar:
-            self.colorbar_ = colour_bar(self.ax_, painted, "samples per unit (none: grey)")
+            self.colorbar_ = color_bar(self.ax_, painted, "samples per unit (none: gray)")
         return self
 
     def _plot_pies(self, cells: Cells, counts: NDArray[Any], classes: NDArray[Any], *, with_legend: bool) -> None:
         from matplotlib.collections import PolyCollection
 
-        paint_colours(self.ax_, cells, np.full((len(counts), 3), 0.96))
-        colours = class_colours(len(classes))
-        for index, colour in enumerate(colours):
-            slices = pie_slices(cells.centres, counts, index)
-            self.ax_.add_collection(PolyCollection(slices, facecolors=[colour], edgecolors="none"))
+        paint_colors(self.ax_, cells, np.full((len(counts), 3), 0.96))
+        colors = class_colors(len(classes))
+        for index, color in enumerate(colors):
+            slices = pie_slices(cells.centers, counts, index)
+            self.ax_.add_collection(PolyCollection(slices, facecolors=[color], edgecolors="none"))
         frame(self.ax_, cells, "Hits by class (a larger pie: more samples)")
         if with_legend:
-            legend(self.ax_, classes, colours, "class")
+            legend(self.ax_, classes, colors, "class")
 
 
-def pie_slices(centres: NDArray[Any], counts: NDArray[Any], index: int) -> list[NDArray[np.float64]]:
+def pie_slices(centers: NDArray[Any], counts: NDArray[Any], index: int) -> list[NDArray[np.float64]]:
     """The slice of one class in each unit's pie that has one, as polygons; areas go with the units' totals."""
     total = counts.sum(axis=1)
     radius = np.maximum(LARGEST_PIE * np.sqrt(total / max(total.max(), 1e-300)), SMALLEST_PIE)
@@ -181,5 +181,5 @@ def pie_slices(centres: NDArray[Any], counts: NDArray[Any], index: int) -> list[
         turn = 2 * np.pi * np.linspace(start, ends[unit, index], PIE_POINTS)
         arc = radius[unit] * np.stack([np.sin(turn), -np.cos(turn)], axis=1)  # clockwise from the top
         whole = counts[unit, index] == total[unit]
-        slices.append(centres[unit] + (arc if whole else np.concatenate([[[0.0, 0.0]], arc])))
+        slices.append(centers[unit] + (arc if whole else np.concatenate([[[0.0, 0.0]], arc])))
     return slices

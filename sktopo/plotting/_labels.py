@@ -17,9 +17,9 @@ from sktopo.plotting._drawing import (
     figure_and_axes,
     frame,
     legend,
-    paint_colours,
+    paint_colors,
 )
-from sktopo.plotting._palette import EMPTY, as_rgb, class_colours, is_dark
+from sktopo.plotting._palette import EMPTY, as_rgb, class_colors, is_dark
 
 # Names are not set smaller, nor larger.
 SMALLEST_FONT, LARGEST_FONT = 6.5, 12.0
@@ -28,7 +28,7 @@ REGION_POINTS = 34.0
 
 
 class LabelMapDisplay:
-    """Each unit in the colour of its most frequent class, with its name; units without samples are grey.
+    """Each unit in the color of its most frequent class, with its name; units without samples are gray.
 
     Where cells are too small for names, each larger region of one class is named once. Use `from_estimator` to make
     one.
@@ -146,15 +146,15 @@ class LabelMapDisplay:
         self.figure_, self.ax_ = figure_and_axes(ax)
         self.labels_ = majority(self.class_counts)
         cells = Cells.named(self.lattice, self.shape, self.periodic)
-        colours = class_colours(len(self.classes))
-        paint_colours(self.ax_, cells, np.array([*colours, as_rgb(EMPTY)])[self.labels_])
-        frame(self.ax_, cells, "Most frequent class of each unit (grey: no samples)")
+        colors = class_colors(len(self.classes))
+        paint_colors(self.ax_, cells, np.array([*colors, as_rgb(EMPTY)])[self.labels_])
+        frame(self.ax_, cells, "Most frequent class of each unit (gray: no samples)")
         if with_legend:
-            legend(self.ax_, self.classes, colours, "class")
-        self._write_names(cells, colours)
+            legend(self.ax_, self.classes, colors, "class")
+        self._write_names(cells, colors)
         return self
 
-    def _write_names(self, cells: Cells, colours: list[Any]) -> None:
+    def _write_names(self, cells: Cells, colors: list[Any]) -> None:
         from matplotlib.patheffects import withStroke
 
         names = [str(name) for name in self.classes]
@@ -164,9 +164,9 @@ class LabelMapDisplay:
         units = np.flatnonzero(self.labels_ >= 0) if in_cells else named_units(self.labels_, cells, size)
         halo = [withStroke(linewidth=2.5, foreground="white")]
         for unit in units:
-            dark = in_cells and is_dark(colours[self.labels_[unit]])
+            dark = in_cells and is_dark(colors[self.labels_[unit]])
             self.ax_.text(
-                *cells.centres[unit],
+                *cells.centers[unit],
                 names[self.labels_[unit]],
                 ha="center",
                 va="center",
@@ -183,7 +183,7 @@ def named_units(labels: NDArray[np.int64], cells: Cells, size: float) -> list[in
     Units without samples, of which a large map has many, belong to the region that is nearest.
     """
     known = np.flatnonzero(labels >= 0)
-    nearest = cKDTree(cells.centres[known]).query(cells.centres)[1]
+    nearest = cKDTree(cells.centers[known]).query(cells.centers)[1]
     regions = _regions(labels[known[nearest]], cells.lattice)
     large = [region for region in regions if size * np.sqrt(len(region)) >= REGION_POINTS]
     return [_innermost(region, labels, cells) for region in large]
@@ -200,6 +200,6 @@ def _regions(labels: NDArray[np.int64], lattice: Lattice) -> list[NDArray[np.int
 
 def _innermost(region: NDArray[np.int64], labels: NDArray[np.int64], cells: Cells) -> int:
     """The unit with samples that is nearest to the middle of a region."""
-    middle = cells.centres[region].mean(axis=0)
+    middle = cells.centers[region].mean(axis=0)
     bearers = region[labels[region] >= 0]
-    return int(bearers[((cells.centres[bearers] - middle) ** 2).sum(axis=1).argmin()])
+    return int(bearers[((cells.centers[bearers] - middle) ** 2).sum(axis=1).argmin()])

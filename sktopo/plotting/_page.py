@@ -1,4 +1,4 @@
-"""A map as one interactive page: cells to colour by any layer, and a click that shows what stands behind a unit."""
+"""A map as one interactive page: cells to color by any layer, and a click that shows what stands behind a unit."""
 
 import html
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sktopo.plotting._content import Content
-from sktopo.plotting._palette import EMPTY, as_hex, class_colours
+from sktopo.plotting._palette import EMPTY, as_hex, class_colors
 
 # Pixels of the longer side of the map, and of the columns beside it.
 LARGEST_SIDE, SIDE_COLUMN, DETAILS = 620, 260, 520
@@ -27,7 +27,7 @@ def to_html(
 ) -> None:
     """Write a map as one self-contained interactive HTML page that needs no network.
 
-    The cells can be coloured by the U-matrix, and, with X and y, by hits and most frequent class, and by any feature. A
+    The cells can be colored by the U-matrix, and, with X and y, by hits and most frequent class, and by any feature. A
     click on a cell shows the unit's prototype, its hits and the rows that fell on it.
 
     Parameters
@@ -81,8 +81,8 @@ def _page(content: Content) -> str:
     parts = _figure(bokeh, content, cells, ghosts)
     figure = parts.pop("map")
     legend = models.Div(name="legend", text=_legend(content.classes), visible=False, width=SIDE_COLUMN)
-    select = models.Select(name="layer", title="Colour by", value="u_matrix", options=options, width=SIDE_COLUMN)
-    palettes = {"label": [as_hex(colour) for colour in class_colours(len(content.classes))]}
+    select = models.Select(name="layer", title="Color by", value="u_matrix", options=options, width=SIDE_COLUMN)
+    palettes = {"label": [as_hex(color) for color in class_colors(len(content.classes))]}
     shown = {"cells": cells, "ghosts": ghosts, "layers": data, "legend": legend, "ramp": parts["mapper"].palette}
     switch = models.CustomJS(args={**parts, **shown, "palettes": palettes}, code=_script("layer.js"))
     select.js_on_change("value", switch)
@@ -184,7 +184,7 @@ def _sides(polygons: NDArray[Any]) -> tuple[list[list[float]], list[list[float]]
 
 
 def _layers(content: Content) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """What cells can be coloured by, one number a unit, and what the layers are called."""
+    """What cells can be colored by, one number a unit, and what the layers are called."""
     layers, options = {"u_matrix": content.u_matrix}, [("u_matrix", "U-matrix")]
     if content.hits is not None:
         layers["hits"] = np.where(content.hits > 0, content.hits, np.nan)
@@ -224,8 +224,8 @@ def _range(values: NDArray[Any]) -> dict[str, float]:
 def _legend(classes: tuple[str, ...]) -> str:
     """One line a class."""
     swatch = '<span style="display:inline-block;width:1em;height:1em;background:{};margin-right:.5em"></span>{}<br>'
-    colours = class_colours(len(classes))
-    return "".join(swatch.format(as_hex(c), html.escape(name)) for c, name in zip(colours, classes, strict=True))
+    colors = class_colors(len(classes))
+    return "".join(swatch.format(as_hex(c), html.escape(name)) for c, name in zip(colors, classes, strict=True))
 
 
 def _note(content: Content) -> str:
@@ -235,7 +235,7 @@ def _note(content: Content) -> str:
     if lattice.periodic:
         lines.append("Opposite edges are joined: the pale ring repeats the other side.")
     if content.hits is not None:
-        lines.append("Grey: no samples.")
+        lines.append("Gray: no samples.")
     if len(content.names) < content.n_features:
         lines.append(f"Shown are the {len(content.names)} features that vary most over the map.")
     if content.rows is not None and len(content.rows.unit) < content.rows.n_all:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from sktopo.metrics._means import last_step
 from sktopo.plotting._cells import Cells
-from sktopo.plotting._drawing import colour_bar, figure_and_axes, frame, paint_values
+from sktopo.plotting._drawing import color_bar, figure_and_axes, frame, paint_values
 
 
 class UMatrixDisplay:
@@ -68,9 +68,9 @@ class UMatrixDisplay:
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
         cmap : str or matplotlib Colormap, default="viridis"
-            Colours from the least to the greatest distance.
+            Colors from the least to the greatest distance.
         colorbar : bool, default=True
-            Whether a colour bar is drawn.
+            Whether a color bar is drawn.
 
         Returns
         -------
@@ -89,9 +89,9 @@ class UMatrixDisplay:
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
         cmap : str or matplotlib Colormap, default="viridis"
-            Colours from the least to the greatest distance.
+            Colors from the least to the greatest distance.
         colorbar : bool, default=True
-            Whether a colour bar is drawn.
+            Whether a color bar is drawn.
 
         Returns
         -------
@@ -103,5 +103,5 @@ class UMatrixDisplay:
         painted = paint_values(self.ax_, cells, self.u_matrix, cmap)
         frame(self.ax_, cells, "U-matrix")
         label = "mean distance to the adjacent prototypes (units of the data)"
-        self.colorbar_ = colour_bar(self.ax_, painted, label) if colorbar else None
+        self.colorbar_ = color_bar(self.ax_, painted, label) if colorbar else None
         return self

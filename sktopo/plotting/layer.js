@@ -1,4 +1,4 @@
-// The select has changed: colour the cells by another layer.
+// The select has changed: color the cells by another layer.
 const key = cb_obj.value
 const values = layers.data[key]
 const palette = palettes[key]

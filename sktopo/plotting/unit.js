@@ -26,11 +26,11 @@ if (cells.selected.indices.length === 0) {
   text += table(["feature", "value"], features.map(([name, key]) => [name, number(layers.data[key][unit])]))
   if (rows.data.unit !== undefined) {
     const here = Array.from(rows.data.unit.keys()).filter((i) => rows.data.unit[i] === unit)
-    const labelled = rows.data.label !== undefined
-    const head = ["row", ...(labelled ? ["class"] : []), ...names]
+    const labeled = rows.data.label !== undefined
+    const head = ["row", ...(labeled ? ["class"] : []), ...names]
     const line = (i) => [
       rows.data.name[i],
-      ...(labelled ? [rows.data.label[i]] : []),
+      ...(labeled ? [rows.data.label[i]] : []),
       ...features.map(([, key]) => number(rows.data[key][i])),
     ]
     text += `<b>Rows (${here.length})</b>` + table(head, here.map(line))

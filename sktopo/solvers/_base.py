@@ -49,19 +49,19 @@ class Problem:
         return self.frame.to_frame(normalized(self.frame.from_frame(codebook), self.p_norm))
 
     def search(
-        self, codebook: Tensor, averaging: Averaging, dtype: torch.dtype, centre: Tensor | None = None
+        self, codebook: Tensor, averaging: Averaging, dtype: torch.dtype, center: Tensor | None = None
     ) -> Search:
         """A search for the units that take samples of a type, of a codebook in the data's own coordinates."""
         scores = self.winner.scores(averaging.average)
-        return Search(codebook, self.p_norm, dtype, centre, scores, normalize=self.normalize)
+        return Search(codebook, self.p_norm, dtype, center, scores, normalize=self.normalize)
 
     def assign(
-        self, codebook: Tensor, averaging: Averaging, dtype: torch.dtype, centre: Tensor | None = None
+        self, codebook: Tensor, averaging: Averaging, dtype: torch.dtype, center: Tensor | None = None
     ) -> Callable[[Tensor, Tensor], Assigned]:
         """What the units of such a codebook take of a chunk of samples and weights."""
         if self.temperature == 0:
-            return partial(hard_shares, self.frame, search=self.search(codebook, averaging, dtype, centre))
-        search = self.search(codebook, averaging, wide_dtype(codebook.device), centre)
+            return partial(hard_shares, self.frame, search=self.search(codebook, averaging, dtype, center))
+        search = self.search(codebook, averaging, wide_dtype(codebook.device), center)
         return partial(soft_shares, self.frame, search=search, temperature=self.temperature)
 
     def loss(self, assigned: Assigned, gathered: UnitStatistics, codebook: Tensor) -> float:

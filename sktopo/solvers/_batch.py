@@ -27,7 +27,7 @@ class BatchSolver(Solver):
     """Batch training with any winner; with the local winner, at any temperature, the loss never rises at a sigma.
 
     For p != 2 the winner is the nearest unit in the p-norm and the update stays the mean; the loss is then the squared
-    Euclidean distortion that the mean minimises. Sums are taken on a fixed-point grid over all rows, so that nothing
+    Euclidean distortion that the mean minimizes. Sums are taken on a fixed-point grid over all rows, so that nothing
     depends on their order.
     """
 

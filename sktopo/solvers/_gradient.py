@@ -1,6 +1,6 @@
 """Training by gradients: minibatches, the layer's own loss, and a torch optimizer.
 
-The only solver that minimises the true loss for every p-norm: where p is not 2, the mean of the samples around a unit
+The only solver that minimizes the true loss for every p-norm: where p is not 2, the mean of the samples around a unit
 is not the best prototype, and the gradient of the distances says where a better one lies. The layer of
 `sktopo.nn` does the mathematics; sigma and the step size follow their schedules from step to step.
 (D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.)
@@ -79,7 +79,7 @@ class GradientSolver(Solver):
             optimizer = torch.optim.Adam(layer.parameters(), lr=self._step_size, betas=BETAS, eps=1e-8 * self._unit)
             if state.optimizer is not None:
                 optimizer.load_state_dict(state.optimizer)
-            loss, sigma = self._minimise(layer, optimizer, rows, (epoch, epoch + share))
+            loss, sigma = self._minimize(layer, optimizer, rows, (epoch, epoch + share))
         codebook = problem.constrained(self._codebook(layer))
         averaging = Averaging(self._smoother.at(sigma), codebook, problem.lattice.n_units)
         assign = problem.assign(problem.frame.from_frame(codebook), averaging, source.dtype)
@@ -92,7 +92,7 @@ class GradientSolver(Solver):
     def _step_size(self) -> float:
         return self.settings.learning_rate * self._unit
 
-    def _minimise(
+    def _minimize(
         self, layer: TopographicLayer, optimizer: torch.optim.Optimizer, rows: Subset, passes: tuple[float, float]
     ) -> tuple[float, float]:
         """Steps over all rows, from one number of passes to another; the mean loss and the last sigma."""

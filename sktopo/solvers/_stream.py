@@ -105,7 +105,7 @@ class Stage:
         """Search some rows and add their statistics to those of the rows before, which fade."""
         problem = self.problem
         prototypes = problem.frame.position(place.codebook)
-        # the mean is a good enough centre here, and quicker than the median
+        # the mean is a good enough center here, and quicker than the median
         averaging = self._averaging(sigma)
         add_up = problem.assign(prototypes, averaging, rows.dtype, prototypes.mean(dim=0))
         added = rows.share_out(add_up, self._shares(rows))
