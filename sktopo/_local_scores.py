@@ -24,19 +24,19 @@ class LocalEuclideanScores(Scores):
 
     Parameters
     ----------
-    centerd : Tensor of shape (n_units, n_features)
-        Prototypes, centerd.
+    centered : Tensor of shape (n_units, n_features)
+        Prototypes, centered.
     p_norm : float
         2.
     average : callable
         ``G @ values``.
     """
 
-    def __init__(self, centerd: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
-        super().__init__(centerd, p_norm)
-        wide = centerd.to(wide_dtype(centerd.device))
-        smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centerd)
-        padding = (0, max(0, FEWEST_UNITS - len(centerd)))
+    def __init__(self, centered: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(centered, p_norm)
+        wide = centered.to(wide_dtype(centered.device))
+        smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centered)
+        padding = (0, max(0, FEWEST_UNITS - len(centered)))
         self._right = torch.nn.functional.pad(smoothed.T, padding).contiguous()
         self._repeats = Repeats(smoothed)
         self._average = average
@@ -59,11 +59,11 @@ class LocalEuclideanScores(Scores):
         """Local errors over the observed features."""
         return MaskedSearch(codebook, p_norm, normalize, self._average)
 
-    def to_distance(self, block: Tensor, centerd: Tensor) -> Tensor:
+    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
         """Roots of the local errors."""
-        return (block + centerd.square().sum(dim=1, keepdim=True)).clamp_(min=0).sqrt_()
+        return (block + centered.square().sum(dim=1, keepdim=True)).clamp_(min=0).sqrt_()
 
-    def cancelled(self, distance: Tensor, centerd: Tensor) -> Tensor:  # noqa: ARG002
+    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
         """Nowhere: what a local error adds up does not vanish at a prototype."""
         return torch.zeros_like(distance, dtype=torch.bool)
 
@@ -73,16 +73,16 @@ class LocalMinkowskiScores(Scores):
 
     Parameters
     ----------
-    centerd : Tensor of shape (n_units, n_features)
-        Prototypes, centerd.
+    centered : Tensor of shape (n_units, n_features)
+        Prototypes, centered.
     p_norm : float
         Order of the distance.
     average : callable
         ``G @ values``.
     """
 
-    def __init__(self, centerd: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
-        super().__init__(centerd.to(wide_dtype(centerd.device)), p_norm)
+    def __init__(self, centered: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(centered.to(wide_dtype(centered.device)), p_norm)
         self._average = average
         # squares of distances must not leave the type
         self.largest_exponent = min(self.largest_exponent, 250)
@@ -98,16 +98,16 @@ class LocalMinkowskiScores(Scores):
         """Local errors over the observed features."""
         return MaskedSearch(codebook, p_norm, normalize, self._average)
 
-    def to_distance(self, block: Tensor, centerd: Tensor) -> Tensor:  # noqa: ARG002
+    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
         """Roots of the local errors."""
         return block.sqrt()
 
-    def cancelled(self, distance: Tensor, centerd: Tensor) -> Tensor:  # noqa: ARG002
+    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
         """Nowhere."""
         return torch.zeros_like(distance, dtype=torch.bool)
 
 
-def local_scores(centerd: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> Scores:
+def local_scores(centered: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> Scores:
     """The quickest scores for a norm."""
     kind = LocalEuclideanScores if p_norm == 2 else LocalMinkowskiScores
-    return kind(centerd, p_norm, average)
+    return kind(centered, p_norm, average)

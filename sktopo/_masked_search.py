@@ -1,6 +1,6 @@
 """The search for rows in which values are missing (NaN): exact, nothing is imputed.
 
-A distance runs over the observed features only. For p = 2, with x and w centerd and m the mask,
+A distance runs over the observed features only. For p = 2, with x and w centered and m the mask,
 ``sum_f m_f (x_f - w_f)^2 - |m x|^2 = m.(w^2) - 2 (m x).w``: one product of twice the width. Winners compare these
 sums as they are; reported distances are scaled up to all features, by ``(n_features / observed)^(1/p)``. A local error
 ``sum_k g_jk d_ik`` is the same product with ``G W^2`` and ``G W``; where there is none, squared distances are averaged
@@ -113,7 +113,7 @@ class MaskedSearch:
         return share ** (0.0 if math.isinf(self.p_norm) else 1 / self.p_norm)
 
     def _blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Consecutive rows, centerd and scaled, with zeros for what is missing, and what is there.
+        """Consecutive rows, centered and scaled, with zeros for what is missing, and what is there.
 
         Blocks are filled up to heights for which products are reproducible row by row.
         """

@@ -1,7 +1,7 @@
 """The best one or two units of each sample.
 
 A search is prepared once for a codebook and then asked chunk by chunk, from any thread; scores exist only for one
-cache-sized block of rows at a time. Samples and prototypes are centerd on the codebook and scaled by a power of two
+cache-sized block of rows at a time. Samples and prototypes are centered on the codebook and scaled by a power of two
 (both exact or to the last bit), so that large offsets and huge or tiny values do no harm. A row's answer never depends
 on the rows beside it: blocks have shapes for which matrix products are reproducible row by row.
 """
@@ -47,7 +47,7 @@ class Search:
     center : Tensor of shape (n_features,), optional
         A point amid the prototypes; their median without one.
     make_scores : callable, optional
-        What is compared, from the centerd prototypes and the order; distances without one.
+        What is compared, from the centered prototypes and the order; distances without one.
     normalize : bool, default=False
         Whether samples arrive scaled to unit norm: where values are missing (NaN), prototypes are scaled alike.
     """
@@ -79,8 +79,8 @@ class Search:
         if dtype != self._wide:  # what rounding moved the center by is taken off the prototypes too
             spread = halves - self._half_center
         self._exponent = _exponent(reach, dtype)
-        centerd = spread.mul_(2.0**-self._exponent).to(dtype)
-        self._scores: Scores = (make_scores or plain_scores)(centerd, p_norm)
+        centered = spread.mul_(2.0**-self._exponent).to(dtype)
+        self._scores: Scores = (make_scores or plain_scores)(centered, p_norm)
         self._scale = 2.0 ** (-self._exponent - 1)
         self._minus_center = -(self._half_center * 2.0**-self._exponent)
         self._ordinary = _largest_ordinary(dtype, size, self._scores.largest_exponent + self._exponent)
@@ -95,7 +95,7 @@ class Search:
         if math.isnan(ends[0]):
             return _split(x, self.bmu, self._masked.bmu)
         found = torch.empty(len(x), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(self._centerd(x, ends)[0], len(x)):
+        for rows, block in self._blocks(self._centered(x, ends)[0], len(x)):
             first_minimum(block, found[rows])
         return found
 
@@ -107,7 +107,7 @@ class Search:
         if math.isnan(ends[0]):
             return _split(x, self.two_best, self._masked.two_best)
         found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(self._centerd(x, ends)[0], len(x)):
+        for rows, block in self._blocks(self._centered(x, ends)[0], len(x)):
             two_minima(block, found[:, rows])
         return found.T
 
@@ -130,9 +130,9 @@ class Search:
             return _split(x, self.distances, self._masked.distances)
         result = self._half_center.new_empty((len(x), self.n_units))
         step = chunk_rows(x.shape[1])
-        centerd, exponent = self._centerd(x, ends)
-        for rows, block in self._blocks(centerd, len(x)):
-            samples = centerd[rows, :-1]
+        centered, exponent = self._centered(x, ends)
+        for rows, block in self._blocks(centered, len(x)):
+            samples = centered[rows, :-1]
             distance = self._scores.to_distance(block, samples)
             row, unit = torch.nonzero(self._scores.cancelled(distance, samples), as_tuple=True)
             result[rows] = torch.ldexp(distance, exponent[rows] + 1)
@@ -152,49 +152,49 @@ class Search:
         """The same search for rows in which values are missing."""
         return self._scores.for_gaps(self.codebook, self.p_norm, self.normalize)
 
-    def _blocks(self, centerd: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
-        """Consecutive blocks of the first `n` centerd rows, and their scores, each valid until the next."""
+    def _blocks(self, centered: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
+        """Consecutive blocks of the first `n` centered rows, and their scores, each valid until the next."""
         # Every call of torch hands Python's lock to another worker, so there are few: one cuts all rows into blocks.
         rows, size, start = self._rows * min(MOST_BLOCKS, torch.get_num_threads()), 0, 0
-        for samples in torch.split(centerd, rows):
+        for samples in torch.split(centered, rows):
             stop = min(n, start + rows)
             if stop - start != size:
                 size = stop - start
-                room = scratch("scores", len(samples), max(self.n_units, FEWEST_UNITS), centerd)
+                room = scratch("scores", len(samples), max(self.n_units, FEWEST_UNITS), centered)
                 block = room[:size, : self.n_units]
             self._scores.fill(room, samples)
             yield slice(start, stop), block
             start = stop
 
-    def _centerd(self, x: Tensor, ends: tuple[float, float]) -> tuple[Tensor, Tensor]:
-        """Half the centerd samples times 2^-exponent with a last feature of 1, and the exponents (n, 1).
+    def _centered(self, x: Tensor, ends: tuple[float, float]) -> tuple[Tensor, Tensor]:
+        """Half the centered samples times 2^-exponent with a last feature of 1, and the exponents (n, 1).
 
         Rows are added up to a reproducible number; what stands in them does not matter. Rows so far outside that
         scores would overflow get a larger exponent of their own; to the last digit of such a row all units are equally
         far.
         """
         n, width = x.shape
-        centerd = scratch("samples", rounded_rows(n) if n else 0, width + 1, self._half_center)
-        centerd[:, width] = 1
-        inside = centerd[:n, :width]
+        centered = scratch("samples", rounded_rows(n) if n else 0, width + 1, self._half_center)
+        centered[:, width] = 1
+        inside = centered[:n, :width]
         if max(-ends[0], ends[1]) <= self._ordinary:
             # scaling by a power of two commutes with rounding: the same difference, in one pass
             torch.add(self._minus_center, x, alpha=self._scale, out=inside)
-            return centerd, self._common_exponent.expand(n, 1)
+            return centered, self._common_exponent.expand(n, 1)
         torch.mul(x.to(inside.dtype), 0.5, out=inside).sub_(self._half_center)
         peak = inside.abs().amax(dim=1, keepdim=True)
         exponent = torch.frexp(peak).exponent.sub(self._scores.largest_exponent).clamp(min=self._exponent)
         inside.mul_(torch.ldexp(torch.ones_like(peak), -exponent))
-        return centerd, exponent
+        return centered, exponent
 
 
 class Scores(ABC):
-    """What a search compares, and how large a sample may be, for a centerd codebook."""
+    """What a search compares, and how large a sample may be, for a centered codebook."""
 
-    def __init__(self, centerd: Tensor, p_norm: float) -> None:
-        self.codebook = centerd
+    def __init__(self, centered: Tensor, p_norm: float) -> None:
+        self.codebook = centered
         self.p_norm = p_norm
-        digits = int(-math.log2(torch.finfo(centerd.dtype).eps))
+        digits = int(-math.log2(torch.finfo(centered.dtype).eps))
         self.largest_exponent = digits + 16  # beyond it the codebook is below the sample's last digit
 
     def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
@@ -207,47 +207,47 @@ class Scores(ABC):
 
     @abstractmethod
     def fill(self, block: Tensor, samples: Tensor) -> None:
-        """Write the scores of centerd samples with a last feature of 1; the least of a row's first n_units wins."""
+        """Write the scores of centered samples with a last feature of 1; the least of a row's first n_units wins."""
 
     @abstractmethod
-    def to_distance(self, block: Tensor, centerd: Tensor) -> Tensor:
+    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
         """Distances from scores and the samples that they belong to."""
 
     @abstractmethod
-    def cancelled(self, distance: Tensor, centerd: Tensor) -> Tensor:
+    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:
         """Where a distance from `to_distance` has lost its digits to cancellation."""
 
 
 class EuclideanScores(Scores):
     """Squared distances less the sample's own squared norm, by one matrix product."""
 
-    def __init__(self, centerd: Tensor, p_norm: float) -> None:
-        super().__init__(centerd, p_norm)
-        self._n_units = len(centerd)
+    def __init__(self, centered: Tensor, p_norm: float) -> None:
+        super().__init__(centered, p_norm)
+        self._n_units = len(centered)
         # padded units have score 0 and are not looked at
-        padding = (0, max(0, FEWEST_UNITS - len(centerd)))
-        self._right = torch.nn.functional.pad(operand(centerd), padding).contiguous()
-        self._repeats = Repeats(centerd)
+        padding = (0, max(0, FEWEST_UNITS - len(centered)))
+        self._right = torch.nn.functional.pad(operand(centered), padding).contiguous()
+        self._repeats = Repeats(centered)
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """One matrix product."""
         self._repeats.share(scores(samples, self._right, out=block))
 
-    def to_distance(self, block: Tensor, centerd: Tensor) -> Tensor:
+    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
         """``sqrt(|x|^2 + score)``."""
-        return (block + _sqnorm(centerd)).clamp_(min=0).sqrt_()
+        return (block + _sqnorm(centered)).clamp_(min=0).sqrt_()
 
-    def cancelled(self, distance: Tensor, centerd: Tensor) -> Tensor:
+    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:
         """Where the square is small beside its terms: such pairs are computed again, directly."""
-        return distance.square() <= CANCELLED * (_sqnorm(centerd) + self._right[-1, : self._n_units])
+        return distance.square() <= CANCELLED * (_sqnorm(centered) + self._right[-1, : self._n_units])
 
 
 class MinkowskiScores(Scores):
     """The distances themselves, from the differences."""
 
-    def __init__(self, centerd: Tensor, p_norm: float) -> None:
+    def __init__(self, centered: Tensor, p_norm: float) -> None:
         # sums over many features and p-th powers need more than float32; a maximum does not
-        super().__init__(centerd if math.isinf(p_norm) else centerd.to(wide_dtype(centerd.device)), p_norm)
+        super().__init__(centered if math.isinf(p_norm) else centered.to(wide_dtype(centered.device)), p_norm)
         if p_norm <= LARGEST_DIRECT_POWER:
             self.largest_exponent = min(self.largest_exponent, int(1000 / p_norm))
 
@@ -255,18 +255,18 @@ class MinkowskiScores(Scores):
         """Distances, one by one."""
         block[:, : len(self.codebook)] = minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
 
-    def to_distance(self, block: Tensor, centerd: Tensor) -> Tensor:  # noqa: ARG002
+    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
         """The scores as they are."""
         return block.clone()
 
-    def cancelled(self, distance: Tensor, centerd: Tensor) -> Tensor:  # noqa: ARG002
+    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
         """Nowhere."""
         return torch.zeros_like(distance, dtype=torch.bool)
 
 
-def plain_scores(centerd: Tensor, p_norm: float) -> Scores:
+def plain_scores(centered: Tensor, p_norm: float) -> Scores:
     """Scores by which the nearest unit wins."""
-    return (EuclideanScores if p_norm == 2 else MinkowskiScores)(centerd, p_norm)
+    return (EuclideanScores if p_norm == 2 else MinkowskiScores)(centered, p_norm)
 
 
 def _median(points: Tensor) -> Tensor:

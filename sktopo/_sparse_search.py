@@ -60,11 +60,11 @@ class SparseSearch:
         self._scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(wide.abs().max()))[1]))
         scaled = wide * self._scale
         self._center = scaled.median(dim=0).values
-        centerd = scaled - self._center
-        self._right = (-2 * centerd).T.contiguous()
-        self._sqspread = centerd.square().sum(dim=1)
-        self._bias = self._sqspread + 2 * (centerd @ self._center)
-        self._repeats = Repeats(centerd if spread is None else torch.cat([centerd, spread.to(wide)[:, None]], dim=1))
+        centered = scaled - self._center
+        self._right = (-2 * centered).T.contiguous()
+        self._sqspread = centered.square().sum(dim=1)
+        self._bias = self._sqspread + 2 * (centered @ self._center)
+        self._repeats = Repeats(centered if spread is None else torch.cat([centered, spread.to(wide)[:, None]], dim=1))
         if spread is not None:
             self._bias = self._bias + (spread.to(wide) * self._scale).square()
         self._sqcenter = float(self._center.square().sum())

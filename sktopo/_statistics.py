@@ -1,7 +1,7 @@
 """What a map learns from: per-unit weighted counts and sums, which only ever add.
 
 On the CPU the batch solver adds them in integer fixed point, so that the total is the same to the last bit for any
-order, chunking or number of workers. Each feature is centerd on its midrange and scaled by a power of two to [-1, 1];
+order, chunking or number of workers. Each feature is centered on its midrange and scaled by a power of two to [-1, 1];
 a value is then cut into two integers of 26 bits, exactly summable in float64 within a chunk and in int64 across chunks.
 Integer weights multiply those integers, so that they equal repeated rows to the last bit too.
 """

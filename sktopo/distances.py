@@ -2,7 +2,7 @@
 
 For p = 2 a squared distance is expanded, ``|x - w|^2 = |x|^2 + (|w|^2 - 2 x.w)``, which costs one matrix product; the
 bracket alone (the *score*) decides the best matching unit. Expanding cancels badly far from the origin, so samples and
-prototypes are centerd first (a translation changes no distance). For other norms the differences are taken directly.
+prototypes are centered first (a translation changes no distance). For other norms the differences are taken directly.
 """
 
 import math
@@ -25,12 +25,12 @@ LARGEST_DIRECT_POWER = 32
 SAFE_POWER = 1e-12
 
 
-def operand(centerd_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
+def operand(centered_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
     """A codebook made ready for scoring: ``-2 W^T`` with a last row ``|w|^2``, which meets a feature that is always 1.
 
     Parameters
     ----------
-    centerd_codebook : Tensor of shape (n_units, n_features)
+    centered_codebook : Tensor of shape (n_units, n_features)
         Prototypes minus the center that will also be taken off the samples.
     sqnorm : Tensor of shape (n_units, 1), optional
         What stands in the last row; the squared norms without it.
@@ -40,8 +40,8 @@ def operand(centerd_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
     Tensor of shape (n_features + 1, n_units)
         The right factor of `scores`.
     """
-    last = centerd_codebook.square().sum(dim=1, keepdim=True) if sqnorm is None else sqnorm
-    return torch.cat([-2 * centerd_codebook, last], dim=1).T
+    last = centered_codebook.square().sum(dim=1, keepdim=True) if sqnorm is None else sqnorm
+    return torch.cat([-2 * centered_codebook, last], dim=1).T
 
 
 def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
@@ -92,9 +92,9 @@ def sqdist(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     if p_norm != 2:
         return _scaled_minkowski(x, codebook, p_norm).square()
     center = codebook.detach().mean(dim=0)
-    centerd = x - center
-    own = centerd.square().sum(dim=1, keepdim=True)
-    with_one = torch.nn.functional.pad(centerd, (0, 1), value=1.0)
+    centered = x - center
+    own = centered.square().sum(dim=1, keepdim=True)
+    with_one = torch.nn.functional.pad(centered, (0, 1), value=1.0)
     return (own + scores(with_one, operand(codebook - center))).clamp(min=0)
 
 

@@ -117,10 +117,10 @@ class Moments:
         """The sum of ``step(x, weight)`` over all chunks, of the rows that count."""
         return self.source.reduce(lambda x, weight: step(*counted(x, weight)))
 
-    def _centerd(self, x: Tensor) -> Tensor:
+    def _centered(self, x: Tensor) -> Tensor:
         """Samples measured from the mean, which stands in for missing values."""
-        centerd = self.frame.samples(x).sub_(self.mean)
-        return centerd.nan_to_num_(0.0) if self.frame.extent.missing else centerd
+        centered = self.frame.samples(x).sub_(self.mean)
+        return centered.nan_to_num_(0.0) if self.frame.extent.missing else centered
 
     def _from_covariance(self) -> tuple[Tensor, Tensor]:
         """Principal axes as rows, and variances, in descending order."""
@@ -128,8 +128,8 @@ class Moments:
         def scatter(x: Tensor, weight: Tensor) -> Tensor:
             if x.is_sparse:
                 return _sum_over_pieces(scatter, x, weight)
-            centerd = self._centerd(x)
-            return (centerd * weight[:, None]).T @ centerd
+            centered = self._centered(x)
+            return (centered * weight[:, None]).T @ centered
 
         variances, axes = torch.linalg.eigh(self._summed(scatter) / self.total_weight)
         return axes.T.flip(0), variances.flip(0)
@@ -143,13 +143,13 @@ class Moments:
         block = torch.linalg.qr(start.to(self.mean)).Q
 
         def covariance_product(x: Tensor, weight: Tensor) -> Tensor:
-            if x.is_sparse:  # centerd by algebra, so that rows stay sparse
+            if x.is_sparse:  # centered by algebra, so that rows stay sparse
                 samples = with_means(self.frame.samples(x), self.mean)
                 scores: Tensor = weight[:, None] * (product(samples, block) - self.mean @ block)
                 return adjoint_product(samples, scores) - torch.outer(self.mean, scores.sum(dim=0))
-            centerd = self._centerd(x)
-            projected: Tensor = weight[:, None] * (centerd @ block)
-            return centerd.T @ projected
+            centered = self._centered(x)
+            projected: Tensor = weight[:, None] * (centered @ block)
+            return centered.T @ projected
 
         for _ in range(POWER_PASSES):
             block = torch.linalg.qr(self._summed(covariance_product)).Q
