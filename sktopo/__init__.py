@@ -1,6 +1,6 @@
 """Topographic maps (self-organizing maps) for scikit-learn and PyTorch."""
 
-from sktopo import metrics, nn, plotting
+from sktopo import annealing, metrics, nn, plotting
 from sktopo._building_blocks import chunk_statistics, update_codebook
 from sktopo._statistics import UnitStatistics
 from sktopo.checkpoint import Checkpoint
@@ -11,6 +11,7 @@ __all__ = [
     "TopographicMap",
     "UnitStatistics",
     "__version__",
+    "annealing",
     "chunk_statistics",
     "metrics",
     "nn",

@@ -221,6 +221,12 @@ def _angle(north: Tensor, east: Tensor) -> Tensor:
     return torch.where(angle * (1 + 4 * torch.finfo(angle.dtype).eps) < 2 * math.pi, angle, torch.zeros_like(angle))
 
 
+def highest_temperature(dtype: torch.dtype) -> float:
+    """Up to this temperature a type can add up the free energies of many samples."""
+    limits = torch.finfo(dtype)
+    return limits.max * limits.eps
+
+
 def _representable(temperature: float, like: Tensor) -> float:
-    """A temperature that the type can divide by."""
-    return max(temperature, torch.finfo(like.dtype).tiny)
+    """A temperature that the type can divide by, and add up."""
+    return min(max(temperature, torch.finfo(like.dtype).tiny), highest_temperature(like.dtype))

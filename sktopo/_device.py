@@ -1,6 +1,9 @@
 """Where a computation runs, in which floating point type, and in what portions: decided here and nowhere else."""
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 # Kinds of devices that are known.
 KINDS = ("cpu", "cuda", "mps")
@@ -9,6 +12,8 @@ SCORE_BLOCK_BYTES = 2**20
 CHUNK_BYTES = 4 * 2**20
 # Below 64 rows, and for numbers of rows that are no multiple of it, a matrix product may sum in another order.
 ROW_MULTIPLE = 64
+# A product of so many columns consists of whole tiles, whatever the BLAS: 192 is a multiple of 4, 12, 24, 32 and 64.
+COLUMN_MULTIPLE = 192
 LARGEST_CHUNK = 25_600
 # Chunks come in multiples of this where there are many, so that two, four or eight workers have equal shares.
 SHARES = 8
@@ -102,6 +107,26 @@ def rounded_rows(rows: int) -> int:
         A multiple of 64, at least 64.
     """
     return max(1, -(-rows // ROW_MULTIPLE)) * ROW_MULTIPLE
+
+
+def row_by_row(product: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """A product from the left, of rows ``(n, m)`` that are columns to it; a row's result is the same beside any others.
+
+    Parameters
+    ----------
+    product : callable
+        Takes columns ``(m, b)``.
+    values : Tensor of shape (n, m)
+        Rows.
+
+    Returns
+    -------
+    Tensor of shape (n, m)
+        Results, a row for each row.
+    """
+    padded = torch.nn.functional.pad(values, (0, 0, 0, -len(values) % COLUMN_MULTIPLE))
+    parts = [product(part.T) for part in torch.split(padded, COLUMN_MULTIPLE)]
+    return torch.cat(parts, dim=1).T[: len(values)]
 
 
 def chunk_rows(n_features: int, n_rows: int | None = None) -> int:

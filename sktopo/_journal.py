@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sktopo import persistence
 from sktopo._sources import Source
@@ -86,10 +87,17 @@ def fingerprint_of(parameters: dict[str, Any], source: Source) -> str:
     digest.update(json.dumps(persistence.encoded(relevant, arrays)).encode())
     for array in arrays:
         digest.update(array.tobytes())
-    for x, weight in source.chunks():
-        for tensor in (*((x.indices(), x.values()) if x.is_sparse else (x,)), weight):
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    for of_chunk in source.map_chunks(_digest):
+        digest.update(of_chunk)
     return digest.hexdigest()
+
+
+def _digest(x: Tensor, weight: Tensor) -> bytes:
+    """What identifies a chunk."""
+    digest = hashlib.blake2b()
+    for tensor in (*((x.indices(), x.values()) if x.is_sparse else (x,)), weight):
+        digest.update(tensor.cpu().contiguous().numpy())
+    return digest.digest()
 
 
 def values_of(state: State, lattice: Lattice) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sktopo._device import wide_dtype
+from sktopo._device import row_by_row, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats
 from sktopo._search import Scores
@@ -92,7 +92,7 @@ class LocalMinkowskiScores(Scores):
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """Distances to all prototypes, squared and averaged."""
         distance = minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
-        block[:, : len(self.codebook)] = self._average(distance.square_().T).T
+        block[:, : len(self.codebook)] = row_by_row(self._average, distance.square_())
 
     def for_gaps(self, codebook: Tensor, p_norm: float, normalize: bool) -> MaskedSearch:
         """Local errors over the observed features."""

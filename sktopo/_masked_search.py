@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from sktopo._device import block_rows, rounded_rows, wide_dtype
+from sktopo._device import block_rows, rounded_rows, row_by_row, wide_dtype
 from sktopo._minima import Repeats, first_minimum, two_minima
 from sktopo.distances import (
     FEWEST_UNITS,
@@ -133,7 +133,7 @@ class MaskedSearch:
         else:
             distances = masked_minkowski(observed, seen, self._spread, self.p_norm, normalize=self.normalize)
             squares = distances if average is None else distances.square()
-        return self._repeats.share(squares) if average is None else average(squares.T).T
+        return self._repeats.share(squares) if average is None else row_by_row(average, squares)
 
     def _euclidean_scores(self, observed: Tensor, seen: Tensor) -> Tensor:
         """Squared distances less the samples' own squared norms, by two products."""

@@ -24,7 +24,6 @@ from sktopo.distances import (
     FEWEST_UNITS,
     LARGEST_DIRECT_POWER,
     minkowski,
-    operand,
     paired_distance,
     scores,
 )
@@ -68,16 +67,16 @@ class Search:
         self.n_units = codebook.shape[0]
         self._wide = wide_dtype(codebook.device)
         # halves, because the difference of two huge values of opposite sign must stay finite
-        halves = codebook.to(self._wide) / 2
+        spread = codebook.to(self._wide) / 2
         # the median: a few prototypes on outliers must not move the center away from all others
-        middle = _median(halves) if center is None else center.to(halves) / 2
-        spread = halves - middle
-        size, reach = float(middle.abs().max()), float(spread.abs().max())
+        middle = _median(spread) if center is None else center.to(spread) / 2
+        spread -= middle
+        size, reach = _reach(middle), _reach(spread)
         if not _within(dtype, size, reach):
             dtype = self._wide
         self._half_center = middle.to(dtype)
         if dtype != self._wide:  # what rounding moved the center by is taken off the prototypes too
-            spread = halves - self._half_center
+            spread += middle - self._half_center
         self._exponent = _exponent(reach, dtype)
         centered = spread.mul_(2.0**-self._exponent).to(dtype)
         self._scores: Scores = (make_scores or plain_scores)(centered, p_norm)
@@ -155,7 +154,7 @@ class Search:
     def _blocks(self, centered: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
         """Consecutive blocks of the first `n` centered rows, and their scores, each valid until the next."""
         # Every call of torch hands Python's lock to another worker, so there are few: one cuts all rows into blocks.
-        rows, size, start = self._rows * min(MOST_BLOCKS, torch.get_num_threads()), 0, 0
+        rows, size, start = self._rows * min(MOST_BLOCKS, torch.get_num_threads()), -1, 0
         for samples in torch.split(centered, rows):
             stop = min(n, start + rows)
             if stop - start != size:
@@ -223,10 +222,11 @@ class EuclideanScores(Scores):
 
     def __init__(self, centered: Tensor, p_norm: float) -> None:
         super().__init__(centered, p_norm)
-        self._n_units = len(centered)
+        self._n_units = n_units = len(centered)
         # padded units have score 0 and are not looked at
-        padding = (0, max(0, FEWEST_UNITS - len(centered)))
-        self._right = torch.nn.functional.pad(operand(centered), padding).contiguous()
+        self._right = centered.new_zeros(centered.shape[1] + 1, max(n_units, FEWEST_UNITS))
+        torch.mul(centered.T, -2, out=self._right[:-1, :n_units])
+        torch.sum(centered.square(), dim=1, out=self._right[-1, :n_units])
         self._repeats = Repeats(centered)
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
@@ -276,6 +276,12 @@ def _median(points: Tensor) -> Tensor:
     ordered, position = points.clone(), (len(points) - 1) // 2
     ordered.numpy().partition(position, axis=0)  # SIMD; torch's selection guesses branches wrong
     return ordered[position]
+
+
+def _reach(x: Tensor) -> float:
+    """Largest absolute value."""
+    low, high = _ends(x)
+    return max(-low, high)
 
 
 def _ends(x: Tensor) -> tuple[float, float]:

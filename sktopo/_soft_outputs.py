@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sktopo._assignment import expected_coordinates, responsibilities_of_roots
-from sktopo._device import block_rows, rounded_rows, wide_dtype
+from sktopo._device import block_rows, rounded_rows, row_by_row, wide_dtype
 from sktopo._fitted import FittedMap
 from sktopo._sparse import dense_blocks
 
@@ -32,7 +32,7 @@ def expected_places(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor],
 def soft_activations(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
     """Responsibilities times the neighborhood of a chunk, (n, n_units)."""
     smooth = fitted.averaging().smooth
-    activations = _mean(fitted, lambda weights: smooth(weights.T).T)
+    activations = _mean(fitted, lambda weights: row_by_row(smooth, weights))
     return lambda x: activations(x).to(dtype)
 
 

@@ -307,7 +307,8 @@ def update_codebook(gathered: UnitStatistics, previous: Tensor) -> Tensor:
     """
     mass = gathered.mass
     updated = gathered.sums / torch.where(mass > 0, mass, 1.0)
-    return torch.where(mass > NEGLIGIBLE_MASS * gathered.counts.mean(), updated, previous)
+    reached = mass > NEGLIGIBLE_MASS * gathered.counts.mean()
+    return updated if bool(reached.all()) else torch.where(reached, updated, previous)
 
 
 def distortion_sum(gathered: UnitStatistics, codebook: Tensor) -> float:

@@ -7,8 +7,11 @@ and all other threads keep their settings.
 """
 
 import ctypes
+import multiprocessing
+import multiprocessing.context
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +26,11 @@ from torch import Tensor
 
 # Chunks that wait or run, for each worker: enough that none is idle, few enough that memory stays bounded.
 QUEUED_PER_WORKER = 2
+# Bytes that a thread keeps for a use: chunks of very wide rows, or blocks of very large maps, are larger.
+LARGEST_KEPT = 16 * 2**20
+# A main thread that waited so many seconds, and for this share of the time, shares its cores; for so many seconds it
+# computes alone then (docs/decisions/0006-stream.md).
+NOTICED_WAIT, CROWDED_SHARE, CROWDED_FOR = 0.005, 0.2, 5.0
 # Further callers wait for their turn.
 MOST_CONDUCTORS = 64
 
@@ -30,6 +38,8 @@ Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
 _FIRST_PROCESS = os.getpid()
+# A child of `multiprocessing` that was forked may come from a process in which torch had threads, before sktopo came.
+_BORN_BY_FORK = isinstance(multiprocessing.current_process(), getattr(multiprocessing.context, "ForkProcess", ()))
 
 _owned = threading.local()
 
@@ -37,8 +47,11 @@ _owned = threading.local()
 def scratch(use: str, rows: int, columns: int, like: Tensor) -> Tensor:
     """Memory of this thread for a use, of the type and device of `like`: valid until the thread asks for it again.
 
-    Fresh memory is paid for page by page when it is first written; a thread that works block after block keeps its own.
+    Fresh memory is paid for page by page when it is first written; a thread that works block after block keeps its own,
+    unless it is large.
     """
+    if rows * columns * like.element_size() > LARGEST_KEPT:
+        return like.new_empty(rows, columns)
     spaces: dict[tuple[str, torch.dtype, torch.device], Tensor] = _owned.__dict__.setdefault("spaces", {})
     key, size = (use, like.dtype, like.device), rows * columns
     space = spaces.get(key)
@@ -62,7 +75,7 @@ def map_chunks(
     executor, waiting = _executor(os.getpid(), workers), deque[Future[Result]]()
     try:
         for chunk in chunks:
-            _stop_if_abandoned()
+            stop_if_abandoned()
             waiting.append(executor.submit(function, chunk))
             if len(waiting) > queued * workers:
                 yield waiting.popleft().result()
@@ -79,7 +92,7 @@ def share_out(function: Callable[[Chunk], Result], shares: Sequence[Chunk]) -> l
     For a few shares of some milliseconds: less is handed over than in `map_chunks`, and nobody waits idly.
     """
     workers = _n_workers() if _computes_alone() else 1
-    _stop_if_abandoned()
+    stop_if_abandoned()
     if workers == 1 or len(shares) == 1:
         return [function(share) for share in shares]
     left: deque[int] = deque(range(len(shares)))
@@ -100,7 +113,8 @@ def share_out(function: Callable[[Chunk], Result], shares: Sequence[Chunk]) -> l
     finally:
         left.clear()  # after an error nothing more is begun
     for helper in helpers:
-        helper.cancel() or helper.result()
+        if not helper.cancel():
+            helper.result()
     return [done[index] for index in range(len(shares))]
 
 
@@ -113,7 +127,7 @@ def run_alone(function: Callable[[], Result]) -> Result:
     """
     workers = _n_workers()
     if workers == 1 or _computes_alone():
-        _stop_if_abandoned()
+        stop_if_abandoned()
         return function()
     abandoned = threading.Event()
 
@@ -134,15 +148,23 @@ def run_together(function: Callable[[], Result]) -> Result:
 
     They spin between large operations that follow each other closely, and so begin at once where a worker of the pool
     must be woken and then waits for Python's lock. A second thread that had such a team would make both sleep, and a
-    forked child would wait for threads that it does not have.
+    forked child would wait for threads that it does not have. On a machine whose cores are busy with something else the
+    spinning is ruinous: the main thread notices that it was kept waiting, and computes alone for a while.
     """
     owner = threading.current_thread() is threading.main_thread() and not is_forked()
-    return function() if owner else run_alone(function)
+    if not owner or time.monotonic() < getattr(_owned, "crowded_until", 0.0):
+        return run_alone(function)
+    begun, computed = time.perf_counter(), time.thread_time()
+    result = function()
+    passed, computed = time.perf_counter() - begun, time.thread_time() - computed
+    if passed - computed > max(NOTICED_WAIT, CROWDED_SHARE * passed):
+        _owned.crowded_until = time.monotonic() + CROWDED_FOR
+    return result
 
 
 def is_forked() -> bool:
-    """Whether this process was forked from the one in which sktopo was imported."""
-    return os.getpid() != _FIRST_PROCESS
+    """Whether this process was forked: by `multiprocessing`, or in any way after sktopo was imported."""
+    return _BORN_BY_FORK or os.getpid() != _FIRST_PROCESS
 
 
 def _computes_alone() -> bool:
@@ -150,8 +172,8 @@ def _computes_alone() -> bool:
     return hasattr(_owned, "abandoned")
 
 
-def _stop_if_abandoned() -> None:
-    """Leave a run whose caller was interrupted."""
+def stop_if_abandoned() -> None:
+    """Leave a run whose caller was interrupted; a long run asks this from time to time."""
     abandoned = getattr(_owned, "abandoned", None)
     if abandoned is not None and abandoned.is_set():
         raise KeyboardInterrupt

@@ -4,6 +4,7 @@ Only public parameters and attributes of the estimator are read; nothing is set 
 """
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,7 +79,7 @@ class Training(NamedTuple):
     def learned(self, state: State) -> dict[str, Any]:
         """Fitted attributes for a state of the run; more rows than any chunk adds have been seen."""
         dtype = _dtype(self.solver.source)
-        return {**_learned(self.solver.problem, state, dtype), "weight_seen_": math.inf}
+        return {**_learned(self.solver, self.solver.problem, state, dtype), "weight_seen_": math.inf}
 
 
 def _check_passes(max_iter: float | None, kind: type[Solver]) -> None:
@@ -109,8 +110,8 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
         seen, dtype = 0.0, _dtype(source)
         problem, codebook = _problem(estimator, StreamSolver, source, generator)
         state = first_state(problem, codebook)
-    state = continue_stream(problem, settings, source, state, seen)
-    return {**_learned(problem, state, dtype), "weight_seen_": seen + source.total_weight}
+    state = source.together(partial(continue_stream, problem, settings, source, state, seen))
+    return {**_learned(StreamSolver, problem, state, dtype), "weight_seen_": seen + source.total_weight}
 
 
 def label(estimator: Any, source: Source) -> dict[str, Any]:
@@ -200,7 +201,7 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     return problem, state._replace(passes=estimator.n_iter_)
 
 
-def _learned(problem: Problem, state: State, dtype: np.dtype[Any]) -> dict[str, Any]:
+def _learned(solver: Solver | type[Solver], problem: Problem, state: State, dtype: np.dtype[Any]) -> dict[str, Any]:
     """Fitted attributes for a state."""
     lattice, codebook, statistics = problem.lattice, state.codebook, state.statistics
     if state.lattice != lattice:
@@ -215,6 +216,7 @@ def _learned(problem: Problem, state: State, dtype: np.dtype[Any]) -> dict[str, 
         "height_": lattice.height,
         "width_": lattice.width,
         "sigma_": state.sigma,
+        "solver_": solver.name,
         "loss_curve_": np.array(state.losses),
         "n_iter_": state.passes,
         "unit_counts_": (mass[:, 0] if statistics.observed is None else mass).cpu().numpy(),

@@ -1,10 +1,10 @@
 """Checks of what the user wrote, and the only file that touches scikit-learn's private helpers."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse
@@ -71,7 +71,13 @@ __all__ = [
     "restored",
 ]
 
-fit_context = _fit_context
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """scikit-learn's decorator of methods that fit: checks parameters, and tears callbacks down."""
+    decorator: Callable[[Method], Method] = _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+    return decorator
 
 
 def parameter_constraints(

@@ -87,17 +87,19 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         with Adam, the only one that minimizes it for every `p_norm`. "auto" is "batch" up to 10 000 rows, "stream"
         above.
     max_iter : float, optional
-        Passes over the data, a whole number where "batch" makes them. None: 20 for "batch"; for "stream" and "gradient"
-        enough to draw 150 rows a unit, and at least 40 000, but no more than one pass over large data (several over
-        data with fewer than 40 000 rows or ten rows a unit, never more than 20).
+        Passes over the data; only "stream" and "gradient" take fractions. None: 20 for "batch"; for "stream" 150 rows a
+        unit, and at least 40 000, in at most one pass over large data and at most 20 over small; for "gradient" 300
+        rows a unit, and at least 100 000, in 1 to 100 passes.
     tol : float, default=0.0
-        Training stops once sigma is constant and the prototypes move less than `tol` times the data's
-        root-mean-square spread in an epoch; 0 stops when nothing moves.
+        "batch" and "gradient" stop once sigma is constant and the prototypes move less than `tol` times the data's
+        root-mean-square spread in an epoch; 0 stops when nothing moves. A stream rests in its last stage only, and ends
+        with it.
     batch_size : int, optional
         Rows in a chunk, which never changes the result of "batch"; rows in a step of "stream" (None: 512 to 8192, more
         as sigma falls) and of "gradient" (None: 64).
     learning_rate : float, default=0.01
-        First step size of "gradient", with the features' largest half range as the unit; not used by the others.
+        First step size of "gradient", in units of the features' largest half range, rounded up to a
+        power of two; not used by the others.
     device : {"auto", "cpu", "cuda", "mps"} or torch.device, optional
         Where the computation runs; None is where X is (for NumPy the CPU), "auto" the accelerator if there is one.
     random_state : int, RandomState instance or None, default=None
@@ -125,7 +127,9 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         the rows of its last step, which are assigned before and measured after the update. "gradient": the mean over
         the steps of a pass.
     n_iter_ : int or float
-        Passes over the data; rows drawn over rows for "stream".
+        Passes over the data; for "stream" the number of rows drawn over the number of rows.
+    solver_ : {"batch", "stream", "gradient"}
+        The solver that trained the map; what "auto" has chosen.
     unit_counts_, unit_sums_ : ndarray of shape (n_units,), (n_units, n_features)
         Weights and weighted sums of the samples that each unit remembers, from which `partial_fit` goes on. Where
         values are missing, `unit_counts_` has a column for each feature.

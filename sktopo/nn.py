@@ -345,8 +345,8 @@ class TopographicLayer(nn.Module):
         z : Tensor of shape (n, latent_dim)
             Samples.
         straight_through : bool, default=True
-            Whether the gradient passes to `z` as if nothing had been done (for a decoder behind the layer);
-            otherwise it goes to the codebook.
+            Whether the gradient passes to `z` unchanged (the straight-through estimator, for a decoder behind the
+            layer); otherwise it goes to the codebook.
 
         Returns
         -------
@@ -364,8 +364,16 @@ class TopographicLayer(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Move or convert the layer; coordinates are made anew, so that they are as exact as the new type allows."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self.coordinates_of_units = self.lattice.coordinates().to(self.codebook.device, self.codebook.dtype)
+        self._place_coordinates()
         return self
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        """Take over a state; with ``assign=True`` the codebook may have come with another type or device."""
+        super()._load_from_state_dict(*args)
+        self._place_coordinates()
+
+    def _place_coordinates(self) -> None:
+        self.coordinates_of_units = self.lattice.coordinates().to(self.codebook.device, self.codebook.dtype)
 
     def extra_repr(self) -> str:
         """Arguments shown by ``repr``.

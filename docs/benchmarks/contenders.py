@@ -91,10 +91,12 @@ def fit_sktopo(X: NDArray[np.float32], height: int, width: int, sigma: float | N
 def fit_sktopo_short(X: NDArray[np.float32], height: int, width: int, sigma: float | None) -> Fit:
     """Fit sktopo with fewer passes than its defaults: `max_iter`, the knob between time and errors."""
     from sktopo import TopographicMap
-    from sktopo.solvers import default_passes
+    from sktopo.solvers import LARGEST_BATCH
+    from sktopo.solvers._batch import DEFAULT_EPOCHS
+    from sktopo.solvers._stream import default_rows
 
-    passes = SHORT * default_passes(len(X), height * width)
-    som = TopographicMap(height, width, max_iter=passes, sigma_final=sigma, random_state=0).fit(X)
+    passes = DEFAULT_EPOCHS if len(X) <= LARGEST_BATCH else default_rows(len(X), height * width) / len(X)
+    som = TopographicMap(height, width, max_iter=SHORT * passes, sigma_final=sigma, random_state=0).fit(X)
     return Fit(som.codebook_, som.n_iter_, som.predict, som.sigma_, som.labels_, som.transform)
 
 

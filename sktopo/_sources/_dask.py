@@ -28,7 +28,7 @@ Opener = Callable[[Any, Any], Source]
 
 def is_dask(X: Any) -> bool:
     """Whether X is a dask collection; dask is not imported to find out."""
-    return type(X).__module__.partition(".")[0] == "dask"
+    return type(X).__module__.partition(".")[0] in ("dask", "dask_expr")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class DaskSource(Source):
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """All rows, partition by partition; nothing in training asks for them."""
+        """All rows, brought here partition by partition."""
         for block, weight in zip(self._rows.blocks, self._rows.weights, strict=True):
             yield from self._delayed(_chunks, None, block, weight).compute()
 

@@ -1,6 +1,6 @@
 """How far samples are from their units, and how often their two best units lie apart."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -166,11 +166,27 @@ def distortion(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None
     return mean_over_samples(energy, source)
 
 
-def _sums_of_observed(x: Tensor, weight: Tensor) -> Tensor:
-    """Weighted sum of each feature's observed values, and their weight: (2, n_features)."""
-    total = torch.mv(torch.nan_to_num(x).to(weight).T, weight)
-    missing = torch.mv(torch.isnan(x).to(weight).T, weight)
-    return torch.stack([total, weight.sum() - missing])
+@dataclass(frozen=True)
+class _FeatureMeans:
+    """Weighted means of what was observed of each feature, and its weight, (n_features,) each; they add."""
+
+    mean: Tensor
+    mass: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, weight: Tensor) -> "_FeatureMeans":
+        """The means of a chunk; a sum of shares of huge values is finite where the sum of the values is not."""
+        total = weight.sum()
+        share = weight / torch.where(total > 0, total, 1.0)
+        seen = 1 - torch.mv(torch.isnan(x).to(weight).T, share)
+        sums = torch.mv(torch.nan_to_num(x).to(weight).T, share)
+        return cls(torch.where(seen > 0, sums / seen, 0.0), seen.clamp(min=0) * total)
+
+    def __add__(self, other: "_FeatureMeans") -> "_FeatureMeans":
+        """The means of both chunks together."""
+        mass = self.mass + other.mass
+        share = torch.where(mass > 0, other.mass / mass, 0.0)
+        return _FeatureMeans(self.mean * (1 - share) + other.mean * share, mass)
 
 
 @in_any_process
@@ -216,10 +232,10 @@ def explained_variance(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | Non
     0.98
     """
     fitted, source = open_query(*unwrapped(map, X), sample_weight)
-    total, seen = source.reduce(_sums_of_observed)
-    mean = torch.where(seen > 0, total / seen, torch.zeros_like(total))[None]
+    mean = source.reduce(_FeatureMeans.of).mean[None]
     to_bmu = distances_to_bmu(fitted, source.dtype)
-    from_mean = distances_to_bmu(replace(fitted, codebook=mean), source.dtype)
+    # the rows are of unit norm already, and their mean is no prototype
+    from_mean = distances_to_bmu(replace(fitted, codebook=mean, normalize=False), source.dtype)
     size = mean_over_samples(from_mean, source)
     if size == 0:
         return float(mean_over_samples(to_bmu, source) == 0)

@@ -13,7 +13,7 @@ from sktopo._threads import map_chunks
 from sktopo.distances import minkowski
 from sktopo.metrics._means import last_step, near_one
 
-# Lattice distances that agree to so many decimals are ties.
+# Distances that agree to so many decimals are ties; those of prototypes are of about 1.
 DECIMALS = 9
 
 
@@ -70,7 +70,9 @@ def topographic_product(map: Any) -> float:
     def of_units(rows: Tensor) -> float:
         on_lattice = fitted.lattice.sqdist(coordinates[rows][:, None], coordinates).sqrt()
         among = minkowski(codebook[rows], codebook, fitted.p_norm)
-        near_lattice, near_prototype = _order(on_lattice.round(decimals=DECIMALS), rows), _order(among, rows)
+        near_lattice, near_prototype = (
+            _order(distance.round(decimals=DECIMALS), rows) for distance in (on_lattice, among)
+        )
         _check_apart(among, near_prototype[:, 0], rows)
         logarithm = among.log().gather(1, near_lattice) - among.log().gather(1, near_prototype)
         logarithm += on_lattice.log().gather(1, near_lattice) - on_lattice.log().gather(1, near_prototype)

@@ -21,12 +21,13 @@ from sktopo._device import block_rows, chunk_rows
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
 from sktopo._options import check_size
+from sktopo._sparse import dense_blocks, with_values
 from sktopo._threads import map_chunks
 from sktopo._validation import make_generator
 from sktopo.distances import common_minkowski, minkowski
 from sktopo.metrics._means import near_one, unwrapped
 
-# Lattice distances that agree to so many decimals are ties, and those of rows of unit norm with gaps.
+# Lattice distances that agree to so many decimals are ties, and so are distances between rows of unit norm.
 DECIMALS = 9
 
 
@@ -152,22 +153,27 @@ class _Places:
         samples = source.take(rows)
         self._fitted: FittedMap = fitted
         self._bmu = fitted.search(source.dtype).bmu(samples).cpu()
-        self._samples, _ = near_one(samples.cpu().to_dense().double())  # no scale changes a rank
-        self._gaps = bool(torch.isnan(self._samples).any())
+        samples = samples.cpu().double()
+        values, _ = near_one(samples.values() if samples.is_sparse else samples)  # no scale changes a rank
+        self._samples = with_values(samples, values) if samples.is_sparse else values
+        self._gaps = bool(torch.isnan(values).any())
 
     def in_data(self, rows: Tensor) -> Tensor:
         """Distances of some samples to all (b, n)."""
-        fitted, some = self._fitted, self._samples[rows]
-        if not self._gaps:
-            return minkowski(some, self._samples, fitted.p_norm)
-        size = chunk_rows(self._samples.shape[1])
-        parts = [
-            common_minkowski(some, others, fitted.p_norm, normalize=fitted.normalize)
-            for others in torch.split(self._samples, max(1, size // len(some)))
-        ]
-        apart = torch.cat(parts, dim=1)
+        fitted, size = self._fitted, chunk_rows(self._samples.shape[1])
+        some = self._samples.index_select(0, rows).to_dense()
+        if self._gaps:
+            size = max(1, size // len(some))
+        apart = torch.cat([self._apart(some, others) for _, others in dense_blocks(self._samples, size)], dim=1)
         # rows of unit norm that have few features in common are often as far apart, but for rounding
         return apart.round(decimals=DECIMALS) if fitted.normalize else apart
+
+    def _apart(self, some: Tensor, others: Tensor) -> Tensor:
+        """Distances between dense rows, over the features that both have."""
+        fitted = self._fitted
+        if self._gaps:
+            return common_minkowski(some, others, fitted.p_norm, normalize=fitted.normalize)
+        return minkowski(some, others, fitted.p_norm)
 
     def on_map(self, rows: Tensor) -> Tensor:
         """Squared lattice distances of some samples to all (b, n); what is tied is equal."""

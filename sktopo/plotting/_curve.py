@@ -9,10 +9,13 @@ from sklearn.utils.validation import check_is_fitted
 from sktopo.metrics._means import last_step
 from sktopo.plotting._drawing import figure_and_axes
 from sktopo.plotting._palette import OKABE_ITO
+from sktopo.solvers import SOLVERS
 
 
 class TrainingCurveDisplay:
-    """The training loss: the distortion of each epoch, or of each annealing stage of a stream.
+    """The training loss of each epoch, or of each annealing stage of a stream.
+
+    It is the distortion, for ``winner="local"`` the local error, at a temperature above 0 twice the free energy.
 
     While sigma shrinks the loss itself changes: the curve shows whether training has come to rest, not how good the map
     is. Use `from_estimator` to make one.
@@ -74,8 +77,7 @@ class TrainingCurveDisplay:
         """
         map = last_step(estimator)
         check_is_fitted(map)
-        step = "epoch" if len(map.loss_curve_) == map.n_iter_ else "annealing stage"
-        return cls(map.loss_curve_, step=step).plot(ax=ax)
+        return cls(map.loss_curve_, step=SOLVERS[map.solver_].epoch_name).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw.
@@ -93,8 +95,8 @@ class TrainingCurveDisplay:
         self.figure_, self.ax_ = figure_and_axes(ax)
         steps = np.arange(1, len(self.loss_curve) + 1)
         (self.line_,) = self.ax_.plot(steps, self.loss_curve, color=OKABE_ITO[0], marker=".")
-        self.ax_.set(title="Training", xlabel=self.step, ylabel="distortion (squared units of the data)")
-        self.ax_.set_ylim(bottom=0)
+        self.ax_.set(title="Training", xlabel=self.step, ylabel="training loss (squared units of the data)")
+        self.ax_.set_ylim(bottom=min(0.0, self.ax_.get_ylim()[0]))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         self.ax_.spines[["top", "right"]].set_visible(False)
         return self

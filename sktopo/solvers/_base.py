@@ -16,10 +16,10 @@ from torch import Tensor
 
 from sktopo._assignment import WINNERS, Averaging, Winner
 from sktopo._device import wide_dtype
-from sktopo._frame import Frame
+from sktopo._frame import DataRange, Frame
 from sktopo._search import Search
 from sktopo._sources import Source
-from sktopo._statistics import UnitStatistics, distortion_sum
+from sktopo._statistics import Grid, UnitStatistics, distortion_sum
 from sktopo._validation import callbacks_of
 from sktopo.distances import normalized
 from sktopo.initialization import Moments
@@ -173,8 +173,13 @@ class Solver(ABC):
         Samples.
     """
 
+    name: ClassVar[str]
+    # what one value of the loss curve stands for
+    epoch_name: ClassVar[str] = "epoch"
     # share of the run, at its end, in which sigma stays at its last value
     hold: ClassVar[float]
+    # whether a step is run by the caller, all cores working on each operation, and not by a thread that computes alone
+    together: ClassVar[bool] = False
     # whether it can make a part of a pass
     takes_fractions: ClassVar[bool]
 
@@ -184,9 +189,9 @@ class Solver(ABC):
         self.source = source
 
     @classmethod
-    @abstractmethod
-    def survey(cls, source: Source, generator: torch.Generator) -> Moments:
-        """The moments from which the first codebook is made, and the frame of the run."""
+    def survey(cls, source: Source, generator: torch.Generator) -> Moments:  # noqa: ARG003
+        """The moments from which the first codebook is made, and the frame of the run: those of all rows."""
+        return Moments(source, Grid(DataRange.of(source)))
 
     @property
     @abstractmethod
@@ -201,7 +206,8 @@ class Solver(ABC):
         """Train from a state, the first one or one that an earlier run has reached, and return the last."""
         watch.begin(self.n_epochs)
         loop = partial(self._loop, state, watch)
-        return self._by(loop) if watch.silent else loop()
+        # a run that nobody watches is handed over once, not epoch by epoch
+        return self._by(loop) if watch.silent and not self.together else loop()
 
     def _loop(self, state: State, watch: Run) -> State:
         for epoch in range(len(state.losses), self.n_epochs):
@@ -215,7 +221,7 @@ class Solver(ABC):
 
     def _by(self, function: Callable[[], State]) -> State:
         """``function()`` by the threads that suit the steps."""
-        return self.source.alone(function)
+        return self.source.together(function) if self.together else self.source.alone(function)
 
     def _rests(self, state: State) -> bool:
         """Whether sigma has reached its last value, on all units, and the codebook moves no more."""

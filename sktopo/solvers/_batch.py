@@ -6,15 +6,12 @@
 import math
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from sktopo._assignment import Averaging
-from sktopo._frame import DataRange
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source
 from sktopo._statistics import Grid, update_codebook
-from sktopo.initialization import Moments
 from sktopo.solvers._assigned import Assigned
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
@@ -31,6 +28,7 @@ class BatchSolver(Solver):
     depends on their order.
     """
 
+    name: ClassVar[str] = "batch"
     hold: ClassVar[float] = 0.2
     takes_fractions: ClassVar[bool] = False
 
@@ -41,11 +39,6 @@ class BatchSolver(Solver):
         kept = small and source.is_dense and problem.temperature == 0
         self._kept = [(x, self._grid.limbs(x, weight)) for x, weight in source.chunks()] if kept else []
         self._smoother = make_smoother(problem.lattice, problem.neighborhood)
-
-    @classmethod
-    def survey(cls, source: Source, generator: torch.Generator) -> Moments:  # noqa: ARG003
-        """Moments of all rows."""
-        return Moments(source, Grid(DataRange.of(source)))
 
     @property
     def n_epochs(self) -> int:

@@ -7,18 +7,18 @@ is not the best prototype, and the gradient of the distances says where a better
 """
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from sktopo._assignment import Averaging
-from sktopo._frame import DataRange, Frame
+from sktopo._assignment import Averaging, highest_temperature
+from sktopo._frame import Frame
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source, Subset
-from sktopo._statistics import Grid
-from sktopo.initialization import Moments
+from sktopo._threads import stop_if_abandoned
 from sktopo.nn import TopographicLayer
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
@@ -44,6 +44,7 @@ class GradientSolver(Solver):
     to 0 in a straight line, so that the noise of the batches fades.
     """
 
+    name: ClassVar[str] = "gradient"
     hold: ClassVar[float] = 0.4
     takes_fractions: ClassVar[bool] = True
 
@@ -59,11 +60,6 @@ class GradientSolver(Solver):
         extent = replace(problem.frame.extent, from_zero=False)
         self._unit = 1.0 if problem.normalize else float(Frame(extent).scale) / self._scale
 
-    @classmethod
-    def survey(cls, source: Source, generator: torch.Generator) -> Moments:  # noqa: ARG003
-        """Moments of all rows."""
-        return Moments(source, Grid(DataRange.of(source)))
-
     @property
     def n_epochs(self) -> int:
         """Passes, the last of which may be a part of one."""
@@ -78,7 +74,7 @@ class GradientSolver(Solver):
             layer = self._layer(state.codebook)
             optimizer = torch.optim.Adam(layer.parameters(), lr=self._step_size, betas=BETAS, eps=1e-8 * self._unit)
             if state.optimizer is not None:
-                optimizer.load_state_dict(state.optimizer)
+                optimizer.load_state_dict(deepcopy(state.optimizer))  # which it goes on to change
             loss, sigma = self._minimize(layer, optimizer, rows, (epoch, epoch + share))
         codebook = problem.constrained(self._codebook(layer))
         averaging = Averaging(self._smoother.at(sigma), codebook, problem.lattice.n_units)
@@ -96,9 +92,11 @@ class GradientSolver(Solver):
         self, layer: TopographicLayer, optimizer: torch.optim.Optimizer, rows: Subset, passes: tuple[float, float]
     ) -> tuple[float, float]:
         """Steps over all rows, from one number of passes to another; the mean loss and the last sigma."""
-        temperature = self.problem.temperature / self._scale / self._scale
+        highest = highest_temperature(self.source.dtype)
+        temperature = min(self.problem.temperature / self._scale / self._scale, highest)
         total, first, last = 0.0, passes[0], passes[1]
         for start in range(0, rows.n_rows, self._batch):
+            stop_if_abandoned()
             part = rows.part(start, min(start + self._batch, rows.n_rows))
             done = (first + (last - first) * start / rows.n_rows) / self._passes
             final_step = last >= self._passes and start + self._batch >= rows.n_rows
@@ -111,6 +109,8 @@ class GradientSolver(Solver):
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.item() * part.n_rows
+        if temperature == highest:  # beside it no distance counts
+            return -2 * self.problem.temperature * math.log(self.problem.lattice.n_units), sigma
         return total / rows.n_rows * self._scale * self._scale, sigma
 
     def _samples(self, part: Subset) -> tuple[Tensor, Tensor | None]:

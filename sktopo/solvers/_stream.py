@@ -9,7 +9,6 @@ coarser lattice over the same area. (Stepwise EM: O. Cappe and E. Moulines, J. R
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import ClassVar, NamedTuple
 
@@ -103,15 +102,18 @@ class Stage:
 
     def step(self, place: Place, rows: Subset, sigma: float) -> Place:
         """Search some rows and add their statistics to those of the rows before, which fade."""
-        problem = self.problem
-        prototypes = problem.frame.position(place.codebook)
-        # the mean is a good enough center here, and quicker than the median
-        averaging = self._averaging(sigma)
-        add_up = problem.assign(prototypes, averaging, rows.dtype, prototypes.mean(dim=0))
-        added = rows.share_out(add_up, self._shares(rows))
+        problem, averaging = self.problem, self._averaging(sigma)
+        added = self._assigned(place.codebook, averaging, rows)
         remembered = window(problem.lattice.n_units, sigma) * (RESTING_MEMORY if sigma == problem.sigma.final else 1)
         statistics = added.units.plus(place.statistics, max(0.0, 1 - rows.total_weight / remembered))
         return Place(self._codebook(statistics, averaging, place.codebook), statistics, sigma, added)
+
+    def _assigned(self, codebook: Tensor, averaging: Averaging, rows: Subset) -> Assigned:
+        """What the units take of some rows; a search is as large as the map, and gone when this returns."""
+        prototypes = self.problem.frame.position(codebook)
+        # the mean is a good enough center here, and quicker than the median
+        add_up = self.problem.assign(prototypes, averaging, rows.dtype, prototypes.mean(dim=0))
+        return rows.share_out(add_up, self._shares(rows))
 
     def leave(self, state: State, place: Place, passes: float) -> State:
         """The state after this stage."""
@@ -141,7 +143,10 @@ class Stage:
 class StreamSolver(Solver):
     """Streaming training with any winner; the number of rows it touches does not grow with the data."""
 
+    name: ClassVar[str] = "stream"
+    epoch_name: ClassVar[str] = "annealing stage"
     hold: ClassVar[float] = 0.2
+    together: ClassVar[bool] = True
     takes_fractions: ClassVar[bool] = True
 
     def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
@@ -174,9 +179,6 @@ class StreamSolver(Solver):
         for start, stop, sigma in steps:
             place = stage.step(place, self._rows.part(start, stop), sigma)
         return stage.leave(state, place, (steps[-1].stop - steps[0].start) / self.source.n_rows)
-
-    def _by(self, function: Callable[[], State]) -> State:
-        return self.source.together(function)
 
     def _lattice(self, epoch: int, narrowest: float) -> Lattice:
         """Where a stage is worked on: units four fifths of sigma apart, in the last stage all units."""
