@@ -20,6 +20,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from sklearn.base import clone
 
 from sktopo import Checkpoint, TopographicMap
+from sktopo._search import Search
+from sktopo.nn import TopographicLayer
 
 SECONDS = float(os.environ.get("SKTOPO_STRESS_SECONDS", "3"))
 MAPS = [
@@ -153,6 +155,30 @@ def test_a_forked_child_gets_the_answers_of_its_parent(n_features):
     assert run.stdout.split() == ["0"]  # -14: it waits for threads that only its parent has
 
 
+FORKED_FIRST = """
+import multiprocessing, torch
+
+def child():
+    import numpy as np
+    from sktopo import TopographicMap
+    X = np.random.default_rng(0).normal(size=(12_000, 784)).astype(np.float32)
+    TopographicMap(12, 12, random_state=0).fit(X).predict(X)
+
+torch.randn(500, 500) @ torch.randn(500, 500)
+process = multiprocessing.get_context("fork").Process(target=child)
+process.start()
+process.join(60)
+print(process.exitcode)
+process.kill()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_child_that_was_forked_before_it_imported_sktopo_fits():
+    run = subprocess.run([sys.executable, "-c", FORKED_FIRST], capture_output=True, text=True, check=True, timeout=120)
+    assert run.stdout.split() == ["0"]
+
+
 def killed(som, X):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -190,6 +216,22 @@ def test_an_interrupted_fit_leaves_an_estimator_that_fits(X, serial):
     assert not hasattr(som, "codebook_")
     som.set_params(**MAPS[0].get_params()).fit(X)
     np.testing.assert_array_equal(som.codebook_, serial[0].codebook_)
+
+
+@pytest.mark.parametrize("solver", ["batch", "stream", "gradient"])
+def test_an_interrupted_fit_that_nobody_watches_ends(solver, X, monkeypatch):
+    calls = []
+    for name in ("bmu", "two_best"):
+        search = getattr(Search, name)
+        monkeypatch.setattr(Search, name, lambda *args, search=search: (calls.append(1), search(*args))[1])
+    loss = TopographicLayer.loss
+    monkeypatch.setattr(TopographicLayer, "loss", lambda *args, **options: (calls.append(1), loss(*args, **options))[1])
+    som = TopographicMap(9, 9, solver=solver, max_iter=5000, random_state=0)
+    interrupted(lambda: som.fit(X), lambda: time.sleep(0.5))
+    time.sleep(0.5)
+    n_calls = len(calls)
+    time.sleep(0.3)
+    assert 0 < n_calls == len(calls)
 
 
 class Bell(Checkpoint):

@@ -101,3 +101,13 @@ def test_the_number_of_passes_falls_with_the_number_of_rows():
     assert default_passes(10_000, 100) == 10
     assert default_passes(10_000, 1000) == 30
     assert default_passes(10**7, 100) == 1
+
+
+@pytest.mark.parametrize(("scale", "temperature"), [(1e-20, 1.0), (1e-19, 1.0), (1e-300, 1e-3)])
+def test_a_temperature_beyond_any_distance_puts_all_prototypes_at_the_mean(iris, scale, temperature):
+    X = iris[0] * scale
+    X = X if scale < 1e-40 else X.astype(np.float32)
+    som = TopographicMap(3, 3, winner="local", temperature=temperature, solver="gradient", random_state=0, max_iter=60)
+    som.fit(X)
+    np.testing.assert_allclose(som.codebook_ / scale, np.tile(iris[0].mean(axis=0), (9, 1)), atol=0.4)
+    np.testing.assert_allclose(som.loss_curve_, -2 * temperature * np.log(9))

@@ -11,6 +11,7 @@ from oracles import (
     shortest_paths,
 )
 from oracles import topographic_product as looped_topographic_product
+from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
 from sklearn.manifold import trustworthiness as sklearns_trustworthiness
 from sklearn.model_selection import GridSearchCV
@@ -66,7 +67,7 @@ def with_minisoms_codebook(X, lattice, height, width):
     return rival, som
 
 
-@pytest.mark.parametrize("size", [2.0**530, 2.0**-600])
+@pytest.mark.parametrize("size", [2.0**1018, 2.0**530, 2.0**-600])
 def test_what_has_no_unit_is_the_same_in_any(size, iris):
     X = iris[0]
     som, large = (TopographicMap(4, 4).fit(scale * X) for scale in (1.0, size))
@@ -351,3 +352,45 @@ def test_python_floats_come_back(iris):
 def test_other_estimators_are_refused(iris):
     with pytest.raises(TypeError, match="A TopographicMap, or a Pipeline that ends in one, is needed"):
         quantization_error(KMeans(2, n_init=1, random_state=0).fit(iris[0]), iris[0])
+
+
+def test_explained_variance_of_unit_rows_with_gaps_equals_the_loop(rng):
+    X = rng.normal(size=(200, 5))
+    X[::2, 0] = np.nan
+    som = TopographicMap(4, 4, normalize=True).fit(X)
+    seen = ~np.isnan(X)
+    filled = np.where(seen, X, 0)
+    rows = filled / np.linalg.norm(filled, axis=1, keepdims=True)
+    mean = rows.sum(axis=0) / seen.sum(axis=0)  # not a prototype: it is not scaled
+    unexplained = spread = 0.0
+    for row, here in zip(rows, seen, strict=True):
+        near = [w[here] / np.linalg.norm(w[here]) for w in som.codebook_]
+        unexplained += min(((row[here] - w) ** 2).sum() for w in near) * 5 / here.sum()
+        spread += ((row[here] - mean[here]) ** 2).sum() * 5 / here.sum()
+    assert explained_variance(som, X) == pytest.approx(1 - unexplained / spread, rel=1e-9)
+
+
+def test_equal_distances_of_unit_rows_are_ties_however_they_round(rng):
+    X = np.zeros((200, 60))
+    for row in X:
+        row[rng.choice(60, 4, replace=False)] = rng.uniform(0.2, 1.2, 4)  # most pairs have no feature in common
+    som = TopographicMap(5, 5, normalize=True).fit(X)
+    order = rng.permutation(60)
+    permuted = TopographicMap(5, 5, normalize=True, init=som.codebook_[:, order], sigma_initial=0.5, max_iter=1)
+    permuted.fit(X[:, order]).codebook_ = som.codebook_[:, order]
+    for measure in (trustworthiness, continuity):
+        expected = measure(som, X)
+        assert measure(som, csr_array(X)) == pytest.approx(expected, abs=1e-12)
+        assert measure(som, 3.7 * X) == pytest.approx(expected, abs=1e-12)
+        assert measure(permuted, X[:, order]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_topographic_product_does_not_depend_on_the_order_of_the_features(rng):
+    W = rng.normal(size=(12, 5))
+    W /= np.abs(W).sum(axis=1, keepdims=True)
+    som = TopographicMap(4, 3, normalize=True, p_norm=1, init=W, max_iter=1).fit(rng.normal(size=(50, 5)))
+    values = []
+    for _ in range(6):
+        som.codebook_ = W[:, rng.permutation(5)]
+        values.append(topographic_product(som))
+    assert np.ptp(values) < 1e-12

@@ -371,3 +371,25 @@ def test_coordinates_are_as_exact_as_the_type_after_a_conversion():
 def test_arguments_of_another_type_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         TopographicLayer(4, 3, 3, generator=torch.Generator(), **arguments)
+
+
+def test_a_state_that_is_assigned_brings_its_type_and_device():
+    random = torch.Generator().manual_seed(0)
+    codebook, z = torch.randn(9, 4, generator=random), torch.randn(5, 4, generator=random)
+    layer = TopographicLayer(4, 3, 3, winner="local", lattice="hexagonal", generator=random)
+    layer.load_state_dict({"codebook": codebook.double()}, assign=True)
+    assert layer.coordinates(z.double(), 1.0, 0.1).dtype == torch.float64
+    assert torch.equal(layer.coordinates_of_units, layer.lattice.coordinates())
+    with torch.device("meta"):
+        hollow = TopographicLayer(4, 3, 3)
+    hollow.load_state_dict({"codebook": codebook}, assign=True)
+    assert torch.isfinite(hollow(z).lattice_sqdist).all()
+
+
+def test_a_temperature_beyond_the_type_keeps_loss_and_gradients_finite():
+    random = torch.Generator().manual_seed(0)
+    layer = TopographicLayer(4, 3, 3, winner="local", generator=random)
+    loss = layer.loss(torch.randn(500, 4, generator=random), 0.7, 1e300)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(layer.codebook.grad).all()

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from sktopo import TopographicMap
 from sktopo._fitted import FittedMap
@@ -31,3 +32,28 @@ def test_huge_activations_have_a_mean(iris):
     som = TopographicMap(4, 4, output="activations").fit(iris[0])
     expected = som.inverse_transform(np.ones((1, 16)))
     np.testing.assert_allclose(som.inverse_transform(np.full((1, 16), np.finfo(float).max)), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("p_norm", [2, 3])
+@pytest.mark.parametrize("output", ["activations", "coordinates"])
+def test_a_rows_soft_output_never_depends_on_its_neighbors(output, p_norm, gaps, rng):
+    X = rng.normal(size=(700, 4))
+    if gaps:
+        X[rng.uniform(size=X.shape) < 0.1] = np.nan
+        X = X[~np.isnan(X).all(axis=1)]
+    som = TopographicMap(
+        4, 5, p_norm=p_norm, winner="local", temperature=0.1, max_iter=1, solver="batch", output=output
+    )
+    together = som.fit(X).transform(X)
+    for some in (slice(0, 1), slice(63, 66), slice(0, 64), slice(100, 420)):
+        np.testing.assert_array_equal(som.transform(X[some]), together[some])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_sparse_rows_output_never_depends_on_its_neighbors(dtype, rng):
+    X = csr_array(rng.normal(size=(200, 5)).astype(dtype))
+    som = TopographicMap(4, 5, p_norm=3, normalize=True, output="distances", max_iter=1).fit(X)
+    together = som.transform(X)
+    for row in range(0, 200, 7):
+        np.testing.assert_array_equal(som.transform(X[[row]])[0], together[row])

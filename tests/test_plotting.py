@@ -272,8 +272,26 @@ def test_the_training_curve_is_the_loss(iris):
     np.testing.assert_array_equal(display.line_.get_ydata(), som.loss_curve_)
     np.testing.assert_array_equal(display.line_.get_xdata(), np.arange(1, som.n_iter_ + 1))
     assert display.ax_.get_xlabel() == "epoch"
-    stream = TopographicMap(4, 4, solver="stream", random_state=0).fit(iris[0])
-    assert TrainingCurveDisplay.from_estimator(stream).ax_.get_xlabel() == "annealing stage"
+
+
+@pytest.mark.parametrize("rule", [{}, {"winner": "local"}, {"winner": "local", "temperature": 20.0}], ids=str)
+@pytest.mark.parametrize(
+    ("solver", "max_iter", "step"),
+    [
+        ("auto", None, "epoch"),
+        ("batch", 10, "epoch"),
+        ("stream", None, "annealing stage"),
+        ("stream", 10, "annealing stage"),  # as many as there are passes
+        ("gradient", 2.5, "epoch"),
+    ],
+)
+def test_the_training_curve_says_what_its_steps_are_and_shows_all(solver, max_iter, step, rule, iris):
+    som = TopographicMap(4, 4, solver=solver, max_iter=max_iter, random_state=0, **rule).fit(iris[0])
+    display = TrainingCurveDisplay.from_estimator(som)
+    assert display.ax_.get_xlabel() == step
+    low, high = display.ax_.get_ylim()
+    assert low <= min(0, som.loss_curve_.min()) < som.loss_curve_.max() <= high
+    plt.close(display.figure_)
 
 
 @pytest.mark.filterwarnings("error")

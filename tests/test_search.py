@@ -113,3 +113,11 @@ def test_samples_far_outside_the_codebook_have_finite_distances(p, rng):
     narrow = Search(W, p, torch.float32)
     assert narrow.bmu(X)[1] == expected[1].argmin()
     assert torch.isfinite(narrow.distance(X, narrow.bmu(X))).all()
+
+
+def test_no_rows_have_no_units(rng):
+    search = Search(torch.from_numpy(rng.normal(size=(5, 3))), 2.0, torch.float64)
+    none = torch.empty(0, 3, dtype=torch.float64)
+    assert search.bmu(none).shape == (0,)
+    assert search.two_best(none).shape == (0, 2)
+    assert search.distances(none).shape == (0, 5)

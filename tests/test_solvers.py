@@ -97,11 +97,20 @@ def test_movement_is_measured_against_the_spread(run):
     assert all(state.movement > 0 for state in watch.epochs[:10])
 
 
-def test_a_step_makes_a_new_state_and_leaves_the_old_one(run):
-    watch = Watch()
-    run(watch, max_iter=3)
-    first, second, _ = (state.codebook for state in watch.epochs)
-    assert not torch.equal(first, second)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_step_is_a_function_of_its_state(solver, rng):
+    source = ArraySource(rng.normal(size=(200, 3)), None, torch.device("cpu"))
+    grid = Grid(DataRange.of(source))
+    settings = Settings(5, generator=torch.Generator().manual_seed(0))
+    run = SOLVERS[solver](make_problem(RectangularLattice(4, 4), grid), settings, source)
+    before = run.step(first_state(run.problem, grid.to_frame(torch.from_numpy(rng.normal(size=(16, 3))))), 0)
+    randomness = settings.generator.get_state()
+    once = run.step(before, 1)
+    settings.generator.set_state(randomness)
+    again = run.step(before, 1)
+    assert not torch.equal(once.codebook, before.codebook)
+    assert torch.equal(once.codebook, again.codebook)
+    assert torch.equal(once.statistics.sums, again.statistics.sums)
 
 
 def test_the_number_of_rows_stops_growing():

@@ -5,7 +5,8 @@ import time
 import pytest
 import torch
 
-from sktopo._threads import map_chunks, run_alone, run_together, share_out
+from sktopo import _threads
+from sktopo._threads import map_chunks, run_alone, run_together, scratch, share_out
 
 
 @pytest.fixture
@@ -90,7 +91,8 @@ def test_an_abandoned_run_ends(two_threads, monkeypatch):
     assert ended.wait(10)
 
 
-def test_the_main_thread_runs_together_and_others_alone(two_threads):
+def test_the_main_thread_runs_together_and_others_alone(two_threads, monkeypatch):
+    monkeypatch.setattr(_threads._owned, "crowded_until", 0.0, raising=False)
     found = []
     other = threading.Thread(target=lambda: found.append(run_together(torch.get_num_threads)))
     other.start()
@@ -140,3 +142,20 @@ def test_one_thread_needs_no_pool(two_threads):
     torch.set_num_threads(1)
     names = set(map_chunks(lambda _: threading.current_thread().name, range(3)))
     assert names == {threading.current_thread().name}
+
+
+def test_a_main_thread_that_is_kept_waiting_computes_alone_for_a_while(two_threads, monkeypatch):
+    monkeypatch.setattr(_threads._owned, "crowded_until", 0.0, raising=False)
+    assert run_together(torch.get_num_threads) == 2
+    run_together(lambda: time.sleep(0.05))  # as if something else had the cores
+    assert run_together(torch.get_num_threads) == 1
+    monkeypatch.setattr(_threads._owned, "crowded_until", time.monotonic())
+    assert run_together(torch.get_num_threads) == 2
+
+
+def test_a_thread_keeps_no_large_memory():
+    like = torch.empty(0)
+    before = sum(space.nbytes for space in getattr(_threads._owned, "spaces", {}).values())
+    assert scratch("rows", 64, 100_000, like).shape == (64, 100_000)
+    assert sum(space.nbytes for space in getattr(_threads._owned, "spaces", {}).values()) == before
+    assert scratch("rows", 10, 10, like).data_ptr() == scratch("rows", 5, 5, like).data_ptr()
