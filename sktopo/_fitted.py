@@ -56,8 +56,6 @@ class FittedMap:
     @classmethod
     def of(cls, estimator: Any) -> "FittedMap":
         """Read an estimator; NotFittedError if there is nothing to read."""
-        if not hasattr(estimator, "to_layer"):
-            raise TypeError(f"A TopographicMap, or a Pipeline that ends in one, is needed; got {estimator!r}.")
         check_is_fitted(estimator)
         codebook = as_tensor(estimator.codebook_)
         device = _device(estimator, codebook)

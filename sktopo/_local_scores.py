@@ -16,7 +16,15 @@ from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats
 from sktopo._search import Scores
 from sktopo._sparse_search import SparseSearch
-from sktopo.distances import FEWEST_UNITS, LARGEST_DIRECT_POWER, minkowski, scores
+from sktopo.distances import (
+    FEWEST_UNITS,
+    LARGEST_DIRECT_POWER,
+    minkowski,
+    multiplies_out,
+    roots,
+    scores,
+    sums_of_powers,
+)
 
 
 class LocalEuclideanScores(Scores):
@@ -63,10 +71,6 @@ class LocalEuclideanScores(Scores):
         """Roots of the local errors."""
         return (block + centered.square().sum(dim=1, keepdim=True)).clamp_(min=0).sqrt_()
 
-    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
-        """Nowhere: what a local error adds up does not vanish at a prototype."""
-        return torch.zeros_like(distance, dtype=torch.bool)
-
 
 class LocalMinkowskiScores(Scores):
     """Local errors for other norms: squared distances, averaged over the lattice.
@@ -91,7 +95,11 @@ class LocalMinkowskiScores(Scores):
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """Distances to all prototypes, squared and averaged."""
-        distance = minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
+        x = samples[:, :-1].to(self.codebook)
+        if multiplies_out(self.p_norm):
+            distance = roots(sums_of_powers(x, self.codebook, self.p_norm), self.p_norm)
+        else:
+            distance = minkowski(x, self.codebook, self.p_norm)
         block[:, : len(self.codebook)] = row_by_row(self._average, distance.square_())
 
     def for_gaps(self, codebook: Tensor, p_norm: float, normalize: bool) -> MaskedSearch:
@@ -101,10 +109,6 @@ class LocalMinkowskiScores(Scores):
     def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
         """Roots of the local errors."""
         return block.sqrt()
-
-    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
-        """Nowhere."""
-        return torch.zeros_like(distance, dtype=torch.bool)
 
 
 def local_scores(centered: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> Scores:

@@ -18,9 +18,12 @@ from sktopo._minima import Repeats, first_minimum, two_minima
 from sktopo.distances import (
     FEWEST_UNITS,
     masked_minkowski,
+    multiplies_out,
     normalized,
     paired_distance,
+    roots,
     scores,
+    sums_of_powers,
 )
 
 # A scaled value beyond this is equally far from all units, to its last digit.
@@ -131,9 +134,17 @@ class MaskedSearch:
         if self.p_norm == 2:
             squares = self._euclidean_scores(observed, seen)
         else:
-            distances = masked_minkowski(observed, seen, self._spread, self.p_norm, normalize=self.normalize)
+            distances = self._distances(observed, seen)
             squares = distances if average is None else distances.square()
         return self._repeats.share(squares) if average is None else row_by_row(average, squares)
+
+    def _distances(self, observed: Tensor, seen: Tensor) -> Tensor:
+        """Distances over the observed features: (n, n_units)."""
+        # higher powers of the largest value would be no numbers
+        moderate = self.p_norm <= 3 or math.isinf(self.p_norm)
+        if moderate and multiplies_out(self.p_norm) and not self.normalize:
+            return roots(sums_of_powers(observed, self._spread, self.p_norm, seen), self.p_norm)
+        return masked_minkowski(observed, seen, self._spread, self.p_norm, normalize=self.normalize)
 
     def _euclidean_scores(self, observed: Tensor, seen: Tensor) -> Tensor:
         """Squared distances less the samples' own squared norms, by two products."""

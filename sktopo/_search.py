@@ -23,9 +23,12 @@ from sktopo.distances import (
     CANCELLED,
     FEWEST_UNITS,
     LARGEST_DIRECT_POWER,
+    elementwise_power,
     minkowski,
+    multiplies_out,
     paired_distance,
     scores,
+    sums_of_powers,
 )
 
 # Where torch has several threads, a product for all of them at once fills so many blocks.
@@ -212,9 +215,9 @@ class Scores(ABC):
     def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
         """Distances from scores and the samples that they belong to."""
 
-    @abstractmethod
-    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:
-        """Where a distance from `to_distance` has lost its digits to cancellation."""
+    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
+        """Where a distance from `to_distance` has lost its digits to cancellation: nowhere, without a difference."""
+        return torch.zeros_like(distance, dtype=torch.bool)
 
 
 class EuclideanScores(Scores):
@@ -259,14 +262,36 @@ class MinkowskiScores(Scores):
         """The scores as they are."""
         return block.clone()
 
-    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
-        """Nowhere."""
-        return torch.zeros_like(distance, dtype=torch.bool)
+
+class PowerScores(Scores):
+    """Powers of the distances, for orders that multiply out: as good to compare, and a root only where it is wanted.
+
+    ``d^p`` is halved in its exponent until that is at most 1.5, so that no type is left.
+    """
+
+    def __init__(self, centered: Tensor, p_norm: float) -> None:
+        super().__init__(centered.to(wide_dtype(centered.device)), p_norm)
+        self.largest_exponent = min(self.largest_exponent, int(1000 / p_norm))
+        self._square_roots = max(0, math.ceil(math.log2(p_norm / 1.5)))
+
+    def fill(self, block: Tensor, samples: Tensor) -> None:
+        """Sums of powers, feature by feature."""
+        powers = sums_of_powers(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
+        for _ in range(self._square_roots):
+            powers.sqrt_()
+        block[:, : len(self.codebook)] = powers
+
+    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
+        """Roots of the powers."""
+        return elementwise_power(block, 2**self._square_roots / self.p_norm)
 
 
 def plain_scores(centered: Tensor, p_norm: float) -> Scores:
     """Scores by which the nearest unit wins."""
-    return (EuclideanScores if p_norm == 2 else MinkowskiScores)(centered, p_norm)
+    if p_norm == 2:
+        return EuclideanScores(centered, p_norm)
+    powers = 1 < p_norm < math.inf and multiplies_out(p_norm)
+    return (PowerScores if powers else MinkowskiScores)(centered, p_norm)
 
 
 def _median(points: Tensor) -> Tensor:

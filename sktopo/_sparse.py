@@ -7,9 +7,10 @@ A product takes time and memory in proportion to the stored values; only `dense_
 import math
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from sktopo.distances import elementwise_power
 
 
 def sparse_rows(row: Tensor, column: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -93,12 +94,5 @@ def unit_rows(x: Tensor, p_norm: float) -> Tensor:
     moderate = values / torch.where(peak > 0, peak, 1.0)[row]
     if math.isinf(p_norm):
         return with_values(x, moderate)
-    length = _powers(row_sums(x, _powers(moderate.abs(), p_norm).nan_to_num(0.0)), 1 / p_norm)
+    length = elementwise_power(row_sums(x, elementwise_power(moderate.abs(), p_norm).nan_to_num(0.0)), 1 / p_norm)
     return with_values(x, moderate / torch.where(length > 0, length, 1.0)[row])
-
-
-def _powers(values: Tensor, exponent: float) -> Tensor:
-    """``values ** exponent``, each by itself: torch rounds what is left over after its last vector differently."""
-    if values.device.type != "cpu":
-        return values**exponent
-    return torch.from_numpy(np.power(values.numpy(), values.numpy().dtype.type(exponent)))

@@ -15,6 +15,7 @@ from sktopo._assignment import WINNERS, Winner
 from sktopo._fitted import FittedMap
 from sktopo._frame import DataRange, Frame
 from sktopo._journal import Journal, fingerprint_of
+from sktopo._means import chunk_mean, distances_to_bmu, in_range, mean_over_samples, weighted_mean
 from sktopo._namespaces import as_tensor
 from sktopo._sources import DaskSource, Source
 from sktopo._statistics import UnitStatistics
@@ -22,7 +23,6 @@ from sktopo._validation import callbacks_of, check_codebook, check_known, make_g
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES, Lattice
-from sktopo.metrics import chunk_mean, distances_to_bmu, in_range, mean_over_samples, weighted_mean
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import annealing
 from sktopo.solvers import (

@@ -23,8 +23,8 @@ class Checkpoint:
     Attributes
     ----------
     latest : TopographicMap or None
-        The map as it was when an epoch (stage) last ended. After Ctrl-C it is what had been learned, ready for
-        `predict`, `transform`, `save` and `partial_fit`; `labels_` and `quantization_error_` it does not have.
+        The map as it was when an epoch (stage) last ended. After Ctrl-C it holds what had been learned, and is ready
+        for `predict`, `transform`, `save` and `partial_fit`; `labels_` and `quantization_error_` are not set.
 
     Raises
     ------
@@ -52,7 +52,28 @@ class Checkpoint:
         self.every = every
         self.latest: Any = None
 
-    def setup(self, estimator: Any, context: Any) -> None:
+    def setup(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
+        """Hook of scikit-learn's protocol.
+
+        Parameters
+        ----------
+        estimator : TopographicMap
+            The estimator that is fitted.
+        context : sklearn.callback.CallbackContext
+            The task.
+
+        Raises
+        ------
+        ValueError
+            If it is no map, such as a Pipeline: its steps would not know of the checkpoint.
+        """
+        if not hasattr(estimator, "to_layer"):
+            raise ValueError(
+                f"A Checkpoint keeps the state of a map, not of a {type(estimator).__name__}: "
+                "give it to the map inside, TopographicMap(...).set_callbacks(checkpoint)."
+            )
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Hook of scikit-learn's protocol that does nothing: the run itself keeps its state.
 
         Parameters
@@ -63,7 +84,7 @@ class Checkpoint:
             The task.
         """
 
-    teardown = on_fit_task_begin = setup
+    teardown = on_fit_task_begin
 
     def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any) -> bool:  # noqa: ARG002
         """Hook of scikit-learn's protocol.

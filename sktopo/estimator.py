@@ -14,6 +14,7 @@ from sktopo._assignment import WINNERS
 from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
 from sktopo._forks import in_any_process
+from sktopo._means import distances_to_bmu
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._outputs import OUTPUTS
 from sktopo._sources import ArraySource, TensorSource, is_dask
@@ -29,7 +30,7 @@ from sktopo._validation import (
     restored,
 )
 from sktopo.initialization import INITIALIZERS
-from sktopo.metrics import distances_to_bmu, quantization_error
+from sktopo.metrics import quantization_error
 from sktopo.nn import TopographicLayer
 from sktopo.solvers import SOLVERS, CallbackRun
 

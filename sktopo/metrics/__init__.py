@@ -6,11 +6,6 @@ Every measure takes a map or a Pipeline that ends in one, and returns a Python f
 from sktopo.metrics._combined import combined_error
 from sktopo.metrics._errors import distortion, explained_variance, quantization_error, topographic_error
 from sktopo.metrics._hits import hit_entropy
-from sktopo.metrics._means import chunk_mean as chunk_mean  # the rooms above use these five
-from sktopo.metrics._means import distances_to_bmu as distances_to_bmu
-from sktopo.metrics._means import in_range as in_range
-from sktopo.metrics._means import mean_over_samples as mean_over_samples
-from sktopo.metrics._means import weighted_mean as weighted_mean
 from sktopo.metrics._product import topographic_product
 from sktopo.metrics._ranks import continuity, trustworthiness
 from sktopo.metrics._scorers import (

@@ -13,8 +13,9 @@ from torch import Tensor
 from sktopo._device import wide_dtype
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
+from sktopo._means import chunk_mean, weighted_mean
+from sktopo._pipelines import unwrapped
 from sktopo.distances import paired_distance
-from sktopo.metrics._means import chunk_mean, unwrapped, weighted_mean
 
 # Sources whose shortest paths to all units are held at once.
 SOURCES_AT_ONCE = 256

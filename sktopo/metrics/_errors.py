@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
-from sktopo.metrics._means import distances_to_bmu, mean_over_samples, unwrapped
+from sktopo._means import distances_to_bmu, mean_over_samples
+from sktopo._pipelines import unwrapped
 
 
 @in_any_process

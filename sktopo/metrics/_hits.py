@@ -8,7 +8,7 @@ from torch import Tensor
 from sktopo import maps
 from sktopo._fitted import open_query
 from sktopo._forks import in_any_process
-from sktopo.metrics._means import unwrapped
+from sktopo._pipelines import unwrapped
 
 
 @in_any_process

@@ -9,9 +9,10 @@ from torch import Tensor
 from sktopo._device import block_rows
 from sktopo._fitted import FittedMap
 from sktopo._forks import in_any_process
+from sktopo._means import near_one
+from sktopo._pipelines import last_step
 from sktopo._threads import map_chunks
 from sktopo.distances import minkowski
-from sktopo.metrics._means import last_step, near_one
 
 # Distances that agree to so many decimals are ties; those of prototypes are of about 1.
 DECIMALS = 9

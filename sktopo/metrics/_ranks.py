@@ -20,12 +20,13 @@ from torch import Tensor
 from sktopo._device import block_rows, chunk_rows
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
+from sktopo._means import near_one
 from sktopo._options import check_size
+from sktopo._pipelines import unwrapped
 from sktopo._sparse import dense_blocks, with_values
 from sktopo._threads import map_chunks
 from sktopo._validation import make_generator
 from sktopo.distances import common_minkowski, minkowski
-from sktopo.metrics._means import near_one, unwrapped
 
 # Lattice distances that agree to so many decimals are ties, and so are distances between rows of unit norm.
 DECIMALS = 9

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sktopo.metrics._means import last_step
+from sktopo._pipelines import last_step
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._drawing import color_bar, frame, paint_values, pyplot
 from sktopo.plotting._names import feature_names_of

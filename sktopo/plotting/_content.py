@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import column_or_1d
 
 from sktopo._fitted import FittedMap, open_query
-from sktopo.metrics._means import last_step, unwrapped
+from sktopo._pipelines import last_step, unwrapped
 from sktopo.plotting._cells import Cells
-from sktopo.plotting._counts import class_counts, majority
+from sktopo.plotting._counts import checked_classes, class_counts, majority
 from sktopo.plotting._names import feature_names_of
 
 MOST_ROWS = 5000
@@ -63,7 +62,8 @@ class Content:
         kept = _kept_features(codebook, min(source.n_rows, MOST_ROWS))
         units = source.map_rows(fitted.search(source.dtype).bmu).numpy()
         listed = np.unique(np.linspace(0, len(units) - 1, min(len(units), MOST_ROWS)).round().astype(np.int64))
-        values = source.take(torch.from_numpy(listed)).cpu().to_dense().numpy()[:, kept]
+        samples_listed = source.take(torch.from_numpy(listed)).cpu()
+        values = samples_listed.index_select(1, torch.from_numpy(kept)).to_dense().numpy()
         label, classes, labels = _classes(map, samples, y, listed)
         rows = Rows(units[listed].astype(np.int32), _row_names(X, listed), labels, values, len(units))
         hits = np.bincount(units, minlength=len(codebook))
@@ -83,7 +83,7 @@ def _classes(map: Any, samples: Any, y: Any, listed: NDArray[np.int64]) -> tuple
     if y is None:
         return None, (), []
     counts, classes = class_counts(map, samples, y)
-    return majority(counts), tuple(_text(classes)), _text(column_or_1d(y)[listed])
+    return majority(counts), tuple(_text(classes)), _text(checked_classes(y)[listed])
 
 
 def _row_names(X: Any, listed: NDArray[np.int64]) -> list[str]:

@@ -7,7 +7,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from sktopo._fitted import open_query
-from sktopo.metrics._means import unwrapped
+from sktopo._pipelines import unwrapped
+
+# Numbers with a fraction may be classes (0.5, 1, 2), but not so many of them.
+MOST_FRACTIONS = 20
 
 
 def class_counts(
@@ -16,12 +19,37 @@ def class_counts(
     """Weighted number of samples of each class on each unit (n_units, n_classes), and the classes in order."""
     fitted, source = open_query(*unwrapped(estimator, X))
     units = source.map_rows(fitted.search(source.dtype).bmu).numpy()  # not predict: that is lazy for dask
-    classes, index = np.unique(column_or_1d(y), return_inverse=True)
+    classes, index = np.unique(checked_classes(y), return_inverse=True)
     weight = np.ones(len(units)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     check_consistent_length(units, index, weight)
     counts = np.zeros((fitted.lattice.n_units, len(classes)))
     np.add.at(counts, (units, index), weight)
     return counts, classes
+
+
+def checked_classes(y: ArrayLike) -> NDArray[Any]:
+    """Classes (n,) of samples, or a ValueError if some sample has none, or if they are measurements."""
+    labels: NDArray[Any] = column_or_1d(y)
+    if labels.dtype.kind in "Of":
+        missing = np.flatnonzero(np.vectorize(_is_missing, otypes=[bool])(labels))
+        if len(missing):
+            raise ValueError(
+                f"y has no class for row {missing[0]} ({labels[missing[0]]!r}): leave such rows out of X and y, or "
+                "give them a class of their own, such as 'unknown'."
+            )
+    if labels.dtype.kind == "f" and (labels % 1 != 0).any() and len(np.unique(labels)) > MOST_FRACTIONS:
+        raise ValueError(
+            "y holds measurements, not classes: cut them into intervals (numpy.digitize, pandas.cut), or draw their "
+            "mean on each unit, as the gallery does in 'Color a map by what it was not told'."
+        )
+    return labels
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)  # noqa: PLR0124  (only NaN is not itself)
+    except TypeError:  # pandas' NA is neither equal nor unequal
+        return True
 
 
 def majority(counts: NDArray[Any]) -> NDArray[np.int64]:

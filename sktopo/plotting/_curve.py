@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from sktopo.metrics._means import last_step
+from sktopo._pipelines import last_step
 from sktopo.plotting._drawing import figure_and_axes
 from sktopo.plotting._palette import OKABE_ITO
 from sktopo.solvers import SOLVERS

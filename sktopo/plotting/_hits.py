@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sktopo.metrics._means import unwrapped
+from sktopo._pipelines import unwrapped
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts
 from sktopo.plotting._drawing import (

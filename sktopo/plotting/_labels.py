@@ -8,8 +8,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from sktopo._pipelines import unwrapped
 from sktopo.lattices import Lattice
-from sktopo.metrics._means import unwrapped
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts, majority
 from sktopo.plotting._drawing import (

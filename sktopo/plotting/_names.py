@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sktopo.metrics._means import last_step
+from sktopo._pipelines import last_step
 
 
 def feature_names_of(estimator: Any, n: int, given: Sequence[str] | None, parameter: str) -> list[str]:
@@ -12,7 +12,7 @@ def feature_names_of(estimator: Any, n: int, given: Sequence[str] | None, parame
         if len(given) != n:
             raise ValueError(f"{parameter} must name the {n} features that reach the map, got {len(given)} names.")
         return [str(name) for name in given]
-    map = last_step(estimator)
+    map, estimator = last_step(estimator), getattr(estimator, "best_estimator_", estimator)
     if hasattr(map, "feature_names_in_"):
         return [str(name) for name in map.feature_names_in_]
     if map is not estimator and len(estimator.steps) > 1:

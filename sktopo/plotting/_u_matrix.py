@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from sktopo.metrics._means import last_step
+from sktopo._pipelines import last_step
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._drawing import color_bar, figure_and_axes, frame, paint_values
 

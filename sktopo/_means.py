@@ -6,7 +6,6 @@ weights, is finite where their sum would not be.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -137,41 +136,3 @@ def in_range(distance: Tensor) -> Tensor:
     if not bool(torch.isfinite(distance).all()):
         raise ValueError(f"The distance of a row of X to its unit is too large for {distance.dtype}: scale X down.")
     return distance
-
-
-def unwrapped(map: Any, X: Any) -> tuple[Any, Any]:
-    """The map at the end of a Pipeline, and X as it arrives there.
-
-    Parameters
-    ----------
-    map : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
-    X : object
-        Samples, as the map or Pipeline takes them.
-
-    Returns
-    -------
-    tuple
-        The map and what its own methods take.
-    """
-    while hasattr(map, "steps"):  # a Pipeline may end in a Pipeline
-        map, X = map[-1], (map[:-1].transform(X) if len(map.steps) > 1 else X)
-    return map, X
-
-
-def last_step(map: Any) -> Any:
-    """The map at the end of a Pipeline.
-
-    Parameters
-    ----------
-    map : TopographicMap or Pipeline
-        A map, or a Pipeline that ends in one.
-
-    Returns
-    -------
-    TopographicMap
-        The map itself.
-    """
-    while hasattr(map, "steps"):
-        map = map[-1]
-    return map
