@@ -50,8 +50,8 @@ class Journal:
         if self._record is not None:
             if self._record.get("fingerprint") != fingerprint:
                 raise ValueError(
-                    f"The checkpoint {os.fspath(checkpoint.path)!r} belongs to other data or parameters; remove the "
-                    "file to start anew, or fit with what it was made with."
+                    f"The checkpoint {os.fspath(checkpoint.path)!r} belongs to other data or parameters: remove the "
+                    "file to start anew, or fit with what it was made with. Fits of a search need a file each."
                 )
             generator.set_state(torch.from_numpy(self._record["begin"]))
         self._begin = generator.get_state().numpy()

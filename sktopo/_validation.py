@@ -366,7 +366,9 @@ def _naming_the_place(X: Any) -> Iterator[None]:
         with np.errstate(over="ignore", invalid="ignore"):
             yield
     except ValueError as error:
-        place = _first_bad_place(X, numbers_too="infinity" in str(error))
+        # a complaint about the columns is about no value
+        about_columns = "feature names" in str(error)
+        place = None if about_columns else _first_bad_place(X, numbers_too="infinity" in str(error))
         if place is None:
             raise
         raise ValueError(f"{error}\nFirst found in {place}.") from error

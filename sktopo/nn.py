@@ -396,8 +396,12 @@ class TopographicLayer(nn.Module):
         """Samples of the right shape, in a type that goes with the codebook's."""
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z must have shape (n, {self.latent_dim}), got {tuple(z.shape)}.")
-        # half precision is what an encoder under autocast makes
-        return z.to(self.codebook.dtype) if z.dtype in HALF_PRECISION else z
+        dtype = self.codebook.dtype
+        if z.dtype in HALF_PRECISION:  # which is what an encoder under autocast makes
+            return z.to(dtype)
+        if z.dtype != dtype:
+            raise ValueError(f"z is {z.dtype}, the codebook {dtype}: pass z.to({dtype}), or convert the layer.")
+        return z
 
     def _inputs(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Samples and prototypes as they are compared."""
@@ -475,5 +479,7 @@ def _scores(samples: Tensor, prototypes: Tensor, sqnorm: Tensor) -> Tensor:
 
 def _full_precision(z: Tensor) -> AbstractContextManager[object]:
     """No autocast: distances in half precision would find other units."""
+    if not isinstance(z, Tensor):
+        raise TypeError(f"z must be a tensor, got {type(z).__name__}; torch.from_numpy makes one of an array.")
     kind = z.device.type
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()

@@ -59,6 +59,8 @@ def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
         If the file cannot be written; an older file is then as it was.
     """
     target = Path(os.fsdecode(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
     scratch = target.with_name(f".sktopo.{secrets.token_hex(8)}")  # the file's own name may be as long as names can be
     try:
         with open(scratch, "xb") as file:

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from containers import DENSE, LAZY, LAZY_FRAMES, SPARSE
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sktopo import Checkpoint, TopographicMap
 
@@ -95,7 +97,7 @@ def test_a_file_of_another_fit_is_refused(change, X, tmp_path):
         other.set_params(sigma_final=0.9)
     else:
         other.set_params(init=X[1:17].copy())
-    with pytest.raises(ValueError, match="belongs to other data or parameters; remove the file"):
+    with pytest.raises(ValueError, match="belongs to other data or parameters: remove the file"):
         other.fit(X, sample_weight=weight if change == "weight" else None)
     assert path.read_bytes() == before
 
@@ -176,3 +178,15 @@ def test_a_killed_process_is_continued_by_a_new_one(solver, passes, tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, tmp_path / "other", solver, passes, expected], check=True)
     np.testing.assert_array_equal(np.load(result), np.load(expected))
     assert not Path(path).exists()
+
+
+def test_a_pipeline_refuses_a_checkpoint(X, tmp_path):
+    model = make_pipeline(StandardScaler(), TopographicMap(3, 3)).set_callbacks(Checkpoint(tmp_path / "checkpoint"))
+    with pytest.raises(ValueError, match="keeps the state of a map, not of a Pipeline: give it to the map inside"):
+        model.fit(X)
+
+
+def test_a_missing_folder_is_named(X, tmp_path):
+    som = TopographicMap(3, 3).fit(X)
+    with pytest.raises(FileNotFoundError, match=r"There is no such folder: .*nowhere'"):
+        som.save(tmp_path / "nowhere" / "map")

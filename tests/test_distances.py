@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from oracles import distance, distances, unit_norm
 
-from sktopo.distances import check_p_norm, masked_sqdist, norm, normalized, paired_distance, sqdist
+from sktopo.distances import (
+    check_p_norm,
+    masked_sqdist,
+    multiplies_out,
+    norm,
+    normalized,
+    paired_distance,
+    roots,
+    sqdist,
+    sums_of_powers,
+)
 
 
 def test_sqdist_equals_the_loop(p_norm, rng):
@@ -75,3 +85,17 @@ def test_paired_distance_of_huge_opposite_values_is_finite():
 def test_orders_below_one_are_refused(bad):
     with pytest.raises(ValueError, match="p_norm must be at least 1"):
         check_p_norm(bad)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("p", [1, 1.5, 2, 2.5, 3, 7, 31.5, 32, np.inf])
+def test_sums_of_powers_equal_the_loop(p, masked, rng):
+    X, W = rng.normal(size=(9, 5)), rng.normal(size=(4, 5))
+    mask = rng.uniform(size=X.shape) < (0.6 if masked else 2)
+    expected = [
+        [np.linalg.norm((x - w)[seen], p) if seen.any() else 0 for w in W] for x, seen in zip(X, mask, strict=True)
+    ]
+    assert multiplies_out(p)
+    powers = sums_of_powers(torch.from_numpy(X), torch.from_numpy(W), p, torch.from_numpy(mask) if masked else None)
+    np.testing.assert_allclose(roots(powers, p).numpy(), expected, rtol=1e-12)
+    assert not any(map(multiplies_out, (1.3, 2.25, 33, 1e9)))

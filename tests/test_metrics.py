@@ -350,7 +350,7 @@ def test_python_floats_come_back(iris):
 
 
 def test_other_estimators_are_refused(iris):
-    with pytest.raises(TypeError, match="A TopographicMap, or a Pipeline that ends in one, is needed"):
+    with pytest.raises(TypeError, match="a fitted search over either is needed; got an object of type KMeans"):
         quantization_error(KMeans(2, n_init=1, random_state=0).fit(iris[0]), iris[0])
 
 

@@ -393,3 +393,12 @@ def test_a_temperature_beyond_the_type_keeps_loss_and_gradients_finite():
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(layer.codebook.grad).all()
+
+
+def test_samples_of_another_kind_or_type_are_named():
+    layer = TopographicLayer(4, 3, 3, generator=torch.Generator().manual_seed(0))
+    for ask in (layer, layer.bmu, layer.quantize, lambda z: layer.loss(z, 1.0), lambda z: layer.activations(z, 1.0)):
+        with pytest.raises(TypeError, match=r"z must be a tensor, got ndarray; torch.from_numpy makes one"):
+            ask(np.zeros((2, 4), dtype=np.float32))
+        with pytest.raises(ValueError, match=r"z is torch.float64, the codebook torch.float32: pass z.to"):
+            ask(torch.zeros(2, 4, dtype=torch.float64))

@@ -12,11 +12,13 @@ import matplotlib.pyplot as plt
 from matplotlib.collections import LineCollection, PolyCollection
 from sklearn.datasets import load_wine
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktopo import TopographicMap
 from sktopo.lattices import HexagonalLattice
+from sktopo.metrics import quantization_error
 from sktopo.plotting import (
     ComponentPlanesDisplay,
     HitHistogramDisplay,
@@ -356,3 +358,50 @@ def test_a_missing_library_is_named_with_its_extra():
 def test_long_names_break_at_spaces_and_underscores():
     assert in_lines("od280/od315_of_diluted_wines") == "od280/od315_of_\ndiluted_wines"
     assert in_lines("a_short_name") == "a_short_name"
+
+
+def test_a_fitted_search_is_accepted(iris):
+    X, y = iris
+    model = make_pipeline(StandardScaler(), TopographicMap(random_state=0, max_iter=2))
+    search = GridSearchCV(model, {"topographicmap__height": [4, 5]}, cv=2)
+    with pytest.raises(TypeError, match="or a fitted search over either is needed; got an object of type GridSearchCV"):
+        UMatrixDisplay.from_estimator(search)
+    search.fit(pd.DataFrame(X, columns=list("abcd")))
+    best = search.best_estimator_
+    np.testing.assert_array_equal(UMatrixDisplay.from_estimator(search).u_matrix, best[-1].u_matrix())
+    assert ComponentPlanesDisplay.from_estimator(search).feature_names == list("abcd")
+    rows = pd.DataFrame(X, columns=list("abcd"))
+    assert quantization_error(search, rows) == quantization_error(best, rows)
+    LabelMapDisplay.from_estimator(search, rows, y)
+    plt.close("all")
+
+
+@pytest.mark.parametrize("kind", ["object", "float", "string", "category"])
+def test_samples_without_a_class_are_named(kind, som, iris):
+    names = np.array(["a", "b", "c"], dtype=object)[iris[1]]
+    y = {
+        "object": np.where(np.arange(150) == 7, None, names),
+        "float": np.where(np.arange(150) == 7, np.nan, iris[1]),
+        "string": pd.Series(names, dtype="string").where(pd.Series(np.arange(150) != 7)),
+        "category": pd.Categorical(pd.Series(names).where(pd.Series(np.arange(150) != 7))),
+    }[kind]
+    for display in (LabelMapDisplay, HitHistogramDisplay):
+        with pytest.raises(ValueError, match=r"y has no class for row 7 .*leave such rows out"):
+            display.from_estimator(som, iris[0], y)
+
+
+def test_measurements_are_no_classes(som, iris):
+    with pytest.raises(ValueError, match="y holds measurements, not classes: cut them into intervals"):
+        LabelMapDisplay.from_estimator(som, iris[0], iris[0][:, 0])
+    LabelMapDisplay.from_estimator(som, iris[0], iris[1] / 2)
+    plt.close("all")
+
+
+def test_wrong_features_are_named_with_what_is_near(iris):
+    X = pd.DataFrame(iris[0], columns=["sepal length", "sepal width", "petal length", "petal width"])
+    som = TopographicMap(3, 3).fit(X)
+    assert ComponentPlanesDisplay.from_estimator(som, features="petal width").feature_names == ["petal width"]
+    assert ComponentPlanesDisplay.from_estimator(som, features=2).feature_names == ["petal length"]
+    with pytest.raises(ValueError, match="use numbers below 4, or names, such as 'petal width'"):
+        ComponentPlanesDisplay.from_estimator(som, features=["petal widht"])
+    plt.close("all")

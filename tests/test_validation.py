@@ -62,6 +62,13 @@ def test_bad_parameters_are_named(parameters, message):
         TopographicMap(**{"height": 3, "width": 3, **parameters}).fit(X)
 
 
+def test_a_complaint_about_columns_names_no_value():
+    som = TopographicMap(3, 3).fit(FRAME)
+    with pytest.raises(ValueError, match="feature names should match") as caught:
+        som.predict(FRAME.assign(city="Graz").rename(columns={"age": "years"}))
+    assert "First found" not in str(caught.value)
+
+
 SAMPLES = [
     (with_value(np.inf), "contains infinity(.|\n)*First found in row 7, column 1"),
     (FRAME.assign(income=FRAME.income.where(FRAME.index != 4, np.inf)), "infinity(.|\n)*row 4, column 'income'"),

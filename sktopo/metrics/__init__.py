@@ -9,6 +9,7 @@ from sktopo.metrics._hits import hit_entropy
 from sktopo.metrics._product import topographic_product
 from sktopo.metrics._ranks import continuity, trustworthiness
 from sktopo.metrics._scorers import (
+    continuity_scorer,
     neg_combined_error_scorer,
     neg_quantization_error_scorer,
     neg_topographic_error_scorer,
@@ -18,6 +19,7 @@ from sktopo.metrics._scorers import (
 __all__ = [
     "combined_error",
     "continuity",
+    "continuity_scorer",
     "distortion",
     "explained_variance",
     "hit_entropy",

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 from sktopo.metrics._combined import combined_error
 from sktopo.metrics._errors import quantization_error, topographic_error
-from sktopo.metrics._ranks import trustworthiness
+from sktopo.metrics._ranks import continuity, trustworthiness
 
 
 def neg_quantization_error_scorer(estimator: Any, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG001
@@ -129,3 +129,33 @@ def trustworthiness_scorer(estimator: Any, X: ArrayLike, y: Any = None) -> float
     True
     """
     return trustworthiness(estimator, X, random_state=0)
+
+
+def continuity_scorer(estimator: Any, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG001
+    """Continuity with 5 neighbors; of more than 5000 samples the same 5000 are compared at every call.
+
+    Parameters
+    ----------
+    estimator : TopographicMap or Pipeline
+        A fitted map, or a fitted Pipeline that ends in one.
+    X : array-like of shape (n_samples, n_features)
+        Samples, more than 10.
+    y : object, default=None
+        Ignored.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sktopo import TopographicMap
+    >>> from sktopo.metrics import continuity, continuity_scorer
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> som = TopographicMap(4, 4).fit(X)
+    >>> continuity_scorer(som, X) == continuity(som, X)
+    True
+    """
+    return continuity(estimator, X, random_state=0)

@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +18,8 @@ from sktopo.plotting._names import feature_names_of
 PLANE_INCHES, BESIDE_INCHES, ABOVE_INCHES = 1.9, 0.8, 0.45
 # Characters in a line of a title.
 TITLE_WIDTH = 24
+# Names that an error lists.
+MOST_NAMED = 5
 
 
 class ComponentPlanesDisplay:
@@ -79,7 +82,7 @@ class ComponentPlanesDisplay:
         cls,
         estimator: Any,
         *,
-        features: Sequence[int | str] | None = None,
+        features: Sequence[int | str] | int | str | None = None,
         feature_names: Sequence[str] | None = None,
         ax: Any = None,
         cmap: Any = "viridis",
@@ -91,7 +94,7 @@ class ComponentPlanesDisplay:
         ----------
         estimator : TopographicMap or Pipeline
             A fitted map, or a fitted Pipeline that ends in one.
-        features : sequence of int or str, optional
+        features : int, str or sequence of them, optional
             Which features, by number or name; None draws all.
         feature_names : sequence of str, optional
             Names of all features that reach the map; None takes those that the map or the Pipeline knows.
@@ -115,7 +118,8 @@ class ComponentPlanesDisplay:
         map = last_step(estimator)
         planes = map.component_planes()
         names = feature_names_of(estimator, len(planes), feature_names, "feature_names")
-        chosen = range(len(planes)) if features is None else [_position(feature, names) for feature in features]
+        wanted = [features] if isinstance(features, (str, int, np.integer)) else features
+        chosen = range(len(planes)) if wanted is None else [_position(feature, names) for feature in wanted]
         display = cls(
             planes[list(chosen)],
             feature_names=[names[i] for i in chosen],
@@ -172,7 +176,8 @@ def _position(feature: int | str, names: Sequence[str]) -> int:
         return names.index(feature)
     if isinstance(feature, (int, np.integer)) and -len(names) <= feature < len(names):
         return int(feature)
-    raise ValueError(f"features contains {feature!r}; use numbers below {len(names)}, or names out of {list(names)}.")
+    known = ", ".join(map(repr, get_close_matches(str(feature), names) or names[:MOST_NAMED]))
+    raise ValueError(f"features contains {feature!r}; use numbers below {len(names)}, or names, such as {known}.")
 
 
 def _new_figure(cells: Cells, n: int, columns: int) -> tuple[Any, list[Any]]:
