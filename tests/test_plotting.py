@@ -27,7 +27,7 @@ from sktopo.plotting import (
     UMatrixDisplay,
 )
 from sktopo.plotting._cells import Cells
-from sktopo.plotting._component_planes import in_lines
+from sktopo.plotting._names import in_lines, shortened
 from sktopo.plotting._palette import class_colors
 
 SHAPES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
@@ -257,9 +257,10 @@ def test_large_maps_name_regions(lattice):
     counts[0] = (0, 1)  # alone: too small for a name
     counts[1:1800:3] = counts[1802::3] = 0  # units without samples do not break a region up
     display = LabelMapDisplay(counts, np.array(["upper", "lower"]), (60, 60), lattice=lattice).plot()
-    assert [text.get_text() for text in display.ax_.texts] == ["upper", "lower"]
+    texts = sorted(display.ax_.texts, key=lambda text: text.get_position()[1])
+    assert [text.get_text() for text in texts] == ["upper", "lower"]
     spacing = Cells.named(lattice, (60, 60), False).lattice.row_spacing
-    rows = [text.get_position()[1] / spacing for text in display.ax_.texts]
+    rows = [text.get_position()[1] / spacing for text in texts]
     assert rows == pytest.approx([14.5, 44.5], abs=1)
 
 
@@ -405,3 +406,27 @@ def test_wrong_features_are_named_with_what_is_near(iris):
     with pytest.raises(ValueError, match="use numbers below 4, or names, such as 'petal width'"):
         ComponentPlanesDisplay.from_estimator(som, features=["petal widht"])
     plt.close("all")
+
+
+def test_long_names_are_cut_to_their_regions_and_stand_whole_in_the_legend():
+    assert [shortened("polyethylene", room) for room in (3, 4, 8, 12)] == ["", "pol…", "polyeth…", "polyethylene"]
+    long = "Provence-Alpes-Côte d'Azur region"
+    counts = np.zeros((144, 2))
+    counts[:30, 1], counts[30:, 0] = 1, 1
+    display = LabelMapDisplay(counts, np.array([long, "b"]), (12, 12)).plot()
+    (drawn,) = (text.get_text() for text in display.ax_.texts if text.get_text() != "b")
+    assert len(drawn) < len(long)
+    assert drawn[:-1] == long[: len(drawn) - 1]
+    assert display.ax_.get_legend().get_texts()[0].get_text().replace("\n", " ") == long
+    plt.close(display.figure_)
+
+
+@pytest.mark.parametrize("n_features", [4, 10, 30])
+def test_numbers_of_color_bars_stay_on_the_figure(n_features, rng):
+    X = rng.normal(size=(200, n_features)) / 3
+    display = ComponentPlanesDisplay.from_estimator(TopographicMap(12, 8, lattice="hexagonal").fit(X))
+    display.figure_.canvas.draw()
+    drawn, page = display.figure_.get_tightbbox(), display.figure_.bbox_inches
+    assert drawn.x0 >= page.x0
+    assert drawn.x1 <= page.x1
+    plt.close(display.figure_)

@@ -1,7 +1,6 @@
 """Pictures of the features over the map."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, Self
@@ -12,12 +11,10 @@ from numpy.typing import NDArray
 from sktopo._pipelines import last_step
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._drawing import color_bar, frame, paint_values, pyplot
-from sktopo.plotting._names import feature_names_of
+from sktopo.plotting._names import feature_names_of, in_lines
 
 # Width of a plane in a figure of our own, and the room beside it and above it, in inches.
-PLANE_INCHES, BESIDE_INCHES, ABOVE_INCHES = 1.9, 0.8, 0.45
-# Characters in a line of a title.
-TITLE_WIDTH = 24
+PLANE_INCHES, BESIDE_INCHES, ABOVE_INCHES, EDGE_INCHES = 1.9, 0.8, 0.45, 0.1
 # Names that an error lists.
 MOST_NAMED = 5
 
@@ -165,11 +162,6 @@ class ComponentPlanesDisplay:
         return self
 
 
-def in_lines(name: str) -> str:
-    """A name in lines that are short enough for a plane, broken at spaces and underscores."""
-    return "\n".join(textwrap.wrap(name.replace("_", "_ "), TITLE_WIDTH)).replace("_ ", "_")
-
-
 def _position(feature: int | str, names: Sequence[str]) -> int:
     """Number of a feature."""
     if isinstance(feature, str) and feature in names:
@@ -189,6 +181,7 @@ def _new_figure(cells: Cells, n: int, columns: int) -> tuple[Any, list[Any]]:
     figure, grid = pyplot().subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     for unused in grid.ravel()[n:]:
         unused.remove()
+    figure.get_layout_engine().set(w_pad=EDGE_INCHES)  # color bars' numbers stick out a little farther than is measured
     figure.suptitle("Component planes (in the units that reach the map)")
     return figure, list(grid.ravel()[:n])
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktopo.plotting._cells import Cells
+from sktopo.plotting._names import in_lines
 from sktopo.plotting._palette import EMPTY
 
 GHOST_ALPHA = 0.35
@@ -26,7 +27,7 @@ def pyplot() -> Any:
 def figure_and_axes(ax: Any) -> tuple[Any, Any]:
     """The figure and the axes to draw on: new ones if none are given."""
     if ax is None:
-        figure, ax = pyplot().subplots(layout="constrained")
+        figure, ax = pyplot().subplots(layout="compressed")  # cells keep their shape
         return figure, ax
     return ax.figure, ax
 
@@ -106,7 +107,7 @@ def legend(ax: Any, classes: NDArray[Any], colors: list[Any], title: str | None)
     """One patch a class, beside the map."""
     from matplotlib.patches import Patch
 
-    patches = [Patch(facecolor=color, label=str(name)) for name, color in zip(classes, colors, strict=True)]
+    patches = [Patch(facecolor=color, label=in_lines(str(name))) for name, color in zip(classes, colors, strict=True)]
     drawn = ax.legend(
         handles=patches,
         title=title,

@@ -19,12 +19,15 @@ from sktopo.plotting._drawing import (
     legend,
     paint_colors,
 )
+from sktopo.plotting._names import shortened
 from sktopo.plotting._palette import EMPTY, as_rgb, class_colors, is_dark
 
 # Names are not set smaller, nor larger.
 SMALLEST_FONT, LARGEST_FONT = 6.5, 12.0
 # Where cells are too small for names, regions that fill a square of so many points get one.
 REGION_POINTS = 34.0
+# Width of a character, as a share of the font's size, and by how much a name may be wider than its region's square.
+CHARACTER_WIDTH, ROOM = 0.6, 1.3
 
 
 class LabelMapDisplay:
@@ -161,13 +164,19 @@ class LabelMapDisplay:
         size = cell_points(self.ax_, cells)
         font = min(LARGEST_FONT, 1.4 * size / max(2, *map(len, names)))
         in_cells = font >= SMALLEST_FONT
-        units = np.flatnonzero(self.labels_ >= 0) if in_cells else named_units(self.labels_, cells, size)
+        if in_cells:
+            places = [(int(unit), names[self.labels_[unit]]) for unit in np.flatnonzero(self.labels_ >= 0)]
+        else:  # the legend has what is cut off
+            regions = named_units(self.labels_, cells, size)
+            room = ROOM / (CHARACTER_WIDTH * LARGEST_FONT)
+            places = [(unit, shortened(names[self.labels_[unit]], int(width * room))) for unit, width in regions]
+            places = _apart(places, cells.centers * size)
         halo = [withStroke(linewidth=2.5, foreground="white")]
-        for unit in units:
+        for unit, name in places:
             dark = in_cells and is_dark(colors[self.labels_[unit]])
             self.ax_.text(
                 *cells.centers[unit],
-                names[self.labels_[unit]],
+                name,
                 ha="center",
                 va="center",
                 parse_math=False,
@@ -177,16 +186,30 @@ class LabelMapDisplay:
             )
 
 
-def named_units(labels: NDArray[np.int64], cells: Cells, size: float) -> list[int]:
+def _apart(places: list[tuple[int, str]], centers: NDArray[Any]) -> list[tuple[int, str]]:
+    """Names at units, in order of importance, without those that would be written over others; centers in points."""
+    written: list[tuple[int, str]] = []
+    for unit, name in places:
+        gaps = [np.abs(centers[unit] - centers[other]) for other, _ in written]
+        widths = [CHARACTER_WIDTH * LARGEST_FONT * (len(name) + len(text)) / 2 for _, text in written]
+        if all(gap[0] > width or gap[1] > 1.2 * LARGEST_FONT for gap, width in zip(gaps, widths, strict=True)):
+            written.append((unit, name))
+    return written
+
+
+def named_units(labels: NDArray[np.int64], cells: Cells, size: float) -> list[tuple[int, float]]:
     """The middle unit of each region that is large enough to bear a name, if a cell is `size` points wide.
+
+    With it comes the width of a square as large as the region, in points; the largest region comes first.
 
     Units without samples, of which a large map has many, belong to the region that is nearest.
     """
     known = np.flatnonzero(labels >= 0)
     nearest = cKDTree(cells.centers[known]).query(cells.centers)[1]
     regions = _regions(labels[known[nearest]], cells.lattice)
-    large = [region for region in regions if size * np.sqrt(len(region)) >= REGION_POINTS]
-    return [_innermost(region, labels, cells) for region in large]
+    widths = [size * np.sqrt(len(region)) for region in regions]
+    pairs = sorted(zip(regions, widths, strict=True), key=lambda pair: -len(pair[0]))
+    return [(_innermost(region, labels, cells), width) for region, width in pairs if width >= REGION_POINTS]
 
 
 def _regions(labels: NDArray[np.int64], lattice: Lattice) -> list[NDArray[np.int64]]:

@@ -1,9 +1,27 @@
-"""Names of features."""
+"""Names of features and classes, and how they fit on a picture."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from sktopo._pipelines import last_step
+
+# Longer titles and legends are broken into lines.
+LINE_WIDTH = 24
+# Names that are cut shorter say nothing.
+FEWEST_CHARACTERS = 4
+
+
+def in_lines(name: str) -> str:
+    """A name in lines that are short enough for a title or a legend, broken at spaces and underscores."""
+    return "\n".join(textwrap.wrap(name.replace("_", "_ "), LINE_WIDTH)).replace("_ ", "_")
+
+
+def shortened(name: str, room: int) -> str:
+    """A name cut off to a number of characters; nothing if that is too few to tell names apart."""
+    if len(name) <= room:
+        return name
+    return name[: room - 1].rstrip() + "…" if room >= FEWEST_CHARACTERS else ""
 
 
 def feature_names_of(estimator: Any, n: int, given: Sequence[str] | None, parameter: str) -> list[str]:
