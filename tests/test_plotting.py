@@ -412,7 +412,7 @@ def test_long_names_are_cut_to_their_regions_and_stand_whole_in_the_legend():
     assert [shortened("polyethylene", room) for room in (3, 4, 8, 12)] == ["", "pol…", "polyeth…", "polyethylene"]
     long = "Provence-Alpes-Côte d'Azur region"
     counts = np.zeros((144, 2))
-    counts[:30, 1], counts[30:, 0] = 1, 1
+    counts[:30, 0], counts[30:, 1] = 1, 1
     display = LabelMapDisplay(counts, np.array([long, "b"]), (12, 12)).plot()
     (drawn,) = (text.get_text() for text in display.ax_.texts if text.get_text() != "b")
     assert len(drawn) < len(long)
