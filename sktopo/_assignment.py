@@ -94,7 +94,7 @@ class Winner(ABC):
 
     @abstractmethod
     def coarse_factor(self, ratio: float) -> float:
-        """Energy on a lattice over that on one with so many times fewer units over the same area."""
+        """Factor from the energy on a coarse lattice, of `ratio` times fewer units over the same area, to the full one's."""
 
     @abstractmethod
     def reach(self, averaging: Averaging) -> Tensor:

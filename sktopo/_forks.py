@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 def in_any_process(call: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """The same function for every process: by the caller, in a forked child by a thread of the child's own."""
+    """A function that runs where it is called, but in a forked child on a thread that the child has started itself."""
 
     @wraps(call)
     def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

@@ -31,7 +31,7 @@ def check_sigma(sigma: float) -> None:
 
 
 def check_total_weight(total: float) -> None:
-    """Raise ValueError for weights that sum to nothing, or to so much that products of it are no numbers."""
+    """Raise ValueError if the weights sum to zero, or to so much that products would overflow."""
     if not total > 0:
         raise ValueError("sample_weight is zero everywhere; at least one row must have a positive weight.")
     if total > LARGEST_TOTAL_WEIGHT:

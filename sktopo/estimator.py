@@ -66,7 +66,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Function of the lattice distance; the Gaussian is ``exp(-d^2 / (2 sigma^2))``.
     sigma_initial, sigma_final : float, optional
         First and last radius of the neighborhood, in lattice units; the first is at least the last. None: a quarter of
-        the longer side, and ``0.5 + ln(n_units / 100) / 4``, at least 0.5 and at most a `sigma_initial` that was given.
+        the longer side, and ``max(0.5, 0.5 + ln(n_units / 100) / 4)``, but never more than a given `sigma_initial`.
         A smaller `sigma_final` follows the data more closely and folds more.
     winner : {"nearest", "local"}, default="nearest"
         The unit that takes a sample in training, and around which hard activations lie: the nearest prototype

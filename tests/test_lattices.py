@@ -114,10 +114,12 @@ def test_a_coarser_lattice_covers_the_same_area(lattice, spacing):
     assert reach.max() <= spacing * 1.5
 
 
-def test_interpolation_on_a_coarser_lattice_is_linear_between_its_units(lattice):
-    coarse = lattice.coarsened(2.0)
-    if coarse is lattice or lattice.periodic:
-        return
+@pytest.mark.parametrize(
+    "planar", [RectangularLattice(9, 8), RectangularLattice(30, 4), HexagonalLattice(9, 8)], ids=str
+)
+def test_interpolation_on_a_coarser_lattice_is_linear_between_its_units(planar):
+    coarse = planar.coarsened(2.0)
+    assert coarse.n_units < planar.n_units
     places = coarse.coordinates()
     middle = places.mean(dim=0, keepdim=True) + 0.1
     units, shares = coarse.interpolate(middle)

@@ -52,7 +52,7 @@ def trustworthiness(
     n_neighbors : int, default=5
         Number of neighbors k, below half the number of samples compared.
     max_samples : int, default=5000
-        Of more samples so many are drawn and compared with each other.
+        If there are more samples, a random subset of this size is used.
     random_state : int, RandomState instance or None, default=None
         Randomness of that choice.
 
@@ -105,7 +105,7 @@ def continuity(
     n_neighbors : int, default=5
         Number of neighbors k, below half the number of samples compared.
     max_samples : int, default=5000
-        Of more samples so many are drawn and compared with each other.
+        If there are more samples, a random subset of this size is used.
     random_state : int, RandomState instance or None, default=None
         Randomness of that choice.
 
