@@ -94,7 +94,7 @@ class Winner(ABC):
 
     @abstractmethod
     def coarse_factor(self, ratio: float) -> float:
-        """Factor from the energy on a coarse lattice, of `ratio` times fewer units over the same area, to the full one's."""
+        """Factor from the energy on a coarse lattice, of `ratio` times fewer units, to that on the full one."""
 
     @abstractmethod
     def reach(self, averaging: Averaging) -> Tensor:

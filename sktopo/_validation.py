@@ -212,7 +212,7 @@ def check_partition(
 
 
 def check_known(unknown: torch.Tensor, total_weight: float) -> None:
-    """Raise ValueError if a pass over the data has found no positive weight, or a feature that is missing everywhere."""
+    """Raise ValueError if a pass over the data found no positive weight, or a feature that is missing everywhere."""
     check_total_weight(total_weight)
     if bool(unknown.any()):
         column = int(torch.nonzero(unknown)[0])
