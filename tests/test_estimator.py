@@ -356,6 +356,18 @@ def test_values_of_any_size_are_harmless(iris, scale, dtype):
     assert np.isfinite(som.transform((X * scale).astype(dtype))).all()
 
 
+@pytest.mark.parametrize("solver", ["batch", "stream"])
+@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+def test_a_torus_has_no_edge(lattice, solver, iris, rng):
+    init = rng.normal(size=(6, 5, 4)) + iris[0].mean(axis=0)
+    shift = {"shift": (2, 3), "axis": (0, 1)}  # by an even number of rows, which are shifted alike
+    options = {"lattice": lattice, "periodic": True, "solver": solver, "random_state": 0, "sigma_initial": 1.0}
+    som = TopographicMap(6, 5, init=init.reshape(30, 4), **options).fit(iris[0])
+    moved = TopographicMap(6, 5, init=np.roll(init, **shift).reshape(30, 4), **options).fit(iris[0])
+    expected = np.roll(som.codebook_.reshape(6, 5, 4), **shift)
+    np.testing.assert_allclose(moved.codebook_.reshape(6, 5, 4), expected, atol=1e-8)
+
+
 def test_a_trained_layer_is_a_start(iris):
     layer = TopographicLayer(4, 3, 3, generator=torch.Generator().manual_seed(0))
     given = layer.codebook.detach().numpy().copy()
