@@ -60,6 +60,12 @@ class UnitStatistics:
         """What sums are divided by: (n_units, n_features), or (n_units, 1) where nothing is missing."""
         return self.counts[:, None] if self.observed is None else self.observed
 
+    @property
+    def means(self) -> Tensor:
+        """Weighted means of what was observed, (n_units, n_features); 0 where nothing was."""
+        mass = self.mass
+        return self.sums / torch.where(mass > 0, mass, 1.0)
+
     @classmethod
     def none(cls, n_units: int, like: Tensor) -> "UnitStatistics":
         """No samples yet, for prototypes of the width, type and device of `like`."""
@@ -305,9 +311,7 @@ def update_codebook(gathered: UnitStatistics, previous: Tensor) -> Tensor:
     From smoothed statistics, in their frame. Where values are missing, each feature has masses of its own. A unit whose
     neighborhood holds no mass keeps its previous prototype (Mulier & Cherkassky, Neural Computation 7, 1995).
     """
-    mass = gathered.mass
-    updated = gathered.sums / torch.where(mass > 0, mass, 1.0)
-    reached = mass > NEGLIGIBLE_MASS * gathered.counts.mean()
+    updated, reached = gathered.means, gathered.mass > NEGLIGIBLE_MASS * gathered.counts.mean()
     return updated if bool(reached.all()) else torch.where(reached, updated, previous)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sktopo._assignment import WINNERS, Winner
+from sktopo._callbacks import callbacks_of
 from sktopo._fitted import FittedMap
 from sktopo._frame import DataRange, Frame
 from sktopo._journal import Journal, fingerprint_of
@@ -19,7 +20,7 @@ from sktopo._means import chunk_mean, distances_to_bmu, in_range, mean_over_samp
 from sktopo._namespaces import as_tensor
 from sktopo._sources import DaskSource, Source
 from sktopo._statistics import UnitStatistics
-from sktopo._validation import callbacks_of, check_codebook, check_known, make_generator
+from sktopo._validation import check_codebook, check_known, make_generator
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES, Lattice
@@ -208,8 +209,7 @@ def _learned(solver: Solver | type[Solver], problem: Problem, state: State, dtyp
         codebook = problem.constrained(state.lattice.resampled(codebook, lattice))
         units, shares = lattice.interpolate(state.lattice.coordinates())
         statistics = statistics.moved(units, shares, lattice.n_units)
-    mass = statistics.mass
-    means = problem.frame.position(statistics.sums / torch.where(mass > 0, mass, 1))
+    mass, means = statistics.mass, problem.frame.position(statistics.means)
     return {
         "codebook_": problem.frame.from_frame(codebook).cpu().numpy().astype(dtype),
         "unit_coordinates_": lattice.coordinates().numpy(),

@@ -1,4 +1,4 @@
-"""Checks of what the user wrote, and the only file that touches scikit-learn's private helpers."""
+"""Checks of what the user wrote, some of them by scikit-learn's private helpers."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -23,38 +23,7 @@ from sktopo._sources import DaskRows, is_dask
 from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
-try:
-    from sklearn.callback import CallbackSupportMixin
-except ImportError:  # scikit-learn 1.6 to 1.8
-
-    class _SilentContext:
-        """Stands in for a callback context: a run that nobody listens to."""
-
-        def subcontext(self, **_: Any) -> "_SilentContext":
-            return self
-
-        def call_on_fit_task_begin(self, **_: Any) -> "_SilentContext":
-            return self
-
-        def call_on_fit_task_end(self, **_: Any) -> bool:
-            return False
-
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """The callback interface of scikit-learn 1.9 for versions that have none."""
-
-        def set_callbacks(self, *callbacks: Any) -> None:
-            """Callbacks need a newer scikit-learn."""
-            raise NotImplementedError(
-                f"set_callbacks needs scikit-learn 1.9 or newer; this is {sklearn.__version__}. Upgrade scikit-learn."
-            )
-
-        def _init_callback_context(self, **_: Any) -> _SilentContext:
-            return _SilentContext()
-
-
 __all__ = [
-    "CallbackSupportMixin",
-    "callbacks_of",
     "check_codebook",
     "check_dask_features",
     "check_geometry",
@@ -122,11 +91,6 @@ def check_supported(estimator: Any) -> None:
             f"sigma_initial={initial!r} is below sigma_final={final!r}: the neighborhood shrinks during training; "
             "raise sigma_initial, or leave it at None."
         )
-
-
-def callbacks_of(estimator: Any) -> list[Any]:
-    """The callbacks that were set on an estimator."""
-    return list(getattr(estimator, "_skl_callbacks", []))
 
 
 def restored(estimator: Any, content: dict[str, Any]) -> Any:

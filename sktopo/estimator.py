@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sktopo import maps, persistence
 from sktopo._assignment import WINNERS
+from sktopo._callbacks import CallbackRun, CallbackSupportMixin
 from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
 from sktopo._forks import in_any_process
@@ -20,7 +21,6 @@ from sktopo._outputs import OUTPUTS
 from sktopo._sources import ArraySource, TensorSource, is_dask
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
-    CallbackSupportMixin,
     check_plain,
     check_samples,
     check_supported,
@@ -32,7 +32,7 @@ from sktopo._validation import (
 from sktopo.initialization import INITIALIZERS
 from sktopo.metrics import quantization_error
 from sktopo.nn import TopographicLayer
-from sktopo.solvers import SOLVERS, CallbackRun
+from sktopo.solvers import SOLVERS
 
 __all__ = ["TopographicMap"]
 

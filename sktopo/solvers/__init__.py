@@ -1,6 +1,6 @@
 """How a map is trained: one loop, and a step for each solver."""
 
-from sktopo.solvers._base import CallbackRun, Problem, Run, Settings, Solver, State, first_state
+from sktopo.solvers._base import Problem, Run, Settings, Solver, State, first_state
 from sktopo.solvers._batch import BatchSolver
 from sktopo.solvers._gradient import GradientSolver
 from sktopo.solvers._stream import StreamSolver, continue_stream
@@ -9,7 +9,6 @@ __all__ = [
     "LARGEST_BATCH",
     "SOLVERS",
     "BatchSolver",
-    "CallbackRun",
     "GradientSolver",
     "Problem",
     "Run",

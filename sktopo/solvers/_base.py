@@ -20,7 +20,6 @@ from sktopo._frame import DataRange, Frame
 from sktopo._search import Search
 from sktopo._sources import Source
 from sktopo._statistics import Grid, UnitStatistics, distortion_sum
-from sktopo._validation import callbacks_of
 from sktopo.distances import normalized
 from sktopo.initialization import Moments
 from sktopo.lattices import Lattice
@@ -120,44 +119,6 @@ class Run(Protocol):
 
     def end_epoch(self, state: State) -> bool:
         """An epoch has ended; True asks the run to stop."""
-
-
-class CallbackRun:
-    """Tells scikit-learn's callbacks how a run gets on: one task for the fit, one for each epoch.
-
-    Before them, `keep` is told of every state that was reached.
-    """
-
-    def __init__(
-        self, estimator: Any, X: Any, y: Any, learned: Callable[[State], dict[str, Any]], keep: Callable[[State], None]
-    ) -> None:
-        self._arguments = {"estimator": estimator, "X": X, "y": y}
-        self._learned = learned
-        self._keep = keep
-        self.silent = not callbacks_of(estimator)
-        self._fit: Any = None
-        self._epoch: Any = None
-
-    def begin(self, n_epochs: int) -> None:
-        """The fit starts."""
-        self._fit = self._arguments["estimator"]._init_callback_context(max_subtasks=n_epochs)
-        self._fit.call_on_fit_task_begin(**self._arguments)
-
-    def begin_epoch(self) -> None:
-        """An epoch starts."""
-        self._epoch = self._fit.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(**self._arguments)
-
-    def end_epoch(self, state: State) -> bool:
-        """An epoch has ended; True if a callback asks to stop."""
-        self._keep(state)
-        return bool(
-            self._epoch.call_on_fit_task_end(**self._arguments, reconstruction_attributes=lambda: self._learned(state))
-        )
-
-    def end(self, state: State) -> None:
-        """The fit has ended."""
-        self._fit.call_on_fit_task_end(**self._arguments, reconstruction_attributes=lambda: self._learned(state))
 
 
 class Solver(ABC):
