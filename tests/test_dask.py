@@ -19,7 +19,8 @@ from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from sktopo import TopographicMap
+from sktopo import Checkpoint, TopographicMap
+from sktopo._sources import DaskSource
 from sktopo.metrics import quantization_error, topographic_error
 
 CHUNKS = [(64, 4), (1000, 4), ((100, 350, 450), (1, 3))]
@@ -270,3 +271,12 @@ def test_dask_is_not_imported_unless_it_is_there_already():
     code = "import sys, sktopo, numpy as np; sktopo.TopographicMap(2, 2).fit(np.eye(4)); print('dask' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
+
+
+def test_a_checkpoint_leaves_the_rows_where_they_are(X, som, tmp_path, monkeypatch):
+    def fetch(self):
+        raise AssertionError("all rows came to the client")
+
+    monkeypatch.setattr(DaskSource, "chunks", fetch)
+    checkpointed = clone(som).set_callbacks(Checkpoint(tmp_path / "checkpoint")).fit(da.from_array(X, chunks=(200, 4)))
+    np.testing.assert_array_equal(checkpointed.codebook_, clone(som).fit(X).codebook_)
