@@ -220,14 +220,19 @@ def test_an_interrupted_fit_leaves_an_estimator_that_fits(X, serial):
 
 @pytest.mark.parametrize("solver", ["batch", "stream", "gradient"])
 def test_an_interrupted_fit_that_nobody_watches_ends(solver, X, monkeypatch):
-    calls = []
+    calls, begun = [], threading.Event()
+
+    def called():
+        calls.append(1)
+        begun.set()
+
     for name in ("bmu", "two_best"):
         search = getattr(Search, name)
-        monkeypatch.setattr(Search, name, lambda *args, search=search: (calls.append(1), search(*args))[1])
+        monkeypatch.setattr(Search, name, lambda *args, search=search: (called(), search(*args))[1])
     loss = TopographicLayer.loss
-    monkeypatch.setattr(TopographicLayer, "loss", lambda *args, **options: (calls.append(1), loss(*args, **options))[1])
+    monkeypatch.setattr(TopographicLayer, "loss", lambda *args, **options: (called(), loss(*args, **options))[1])
     som = TopographicMap(9, 9, solver=solver, max_iter=5000, random_state=0)
-    interrupted(lambda: som.fit(X), lambda: time.sleep(0.5))
+    interrupted(lambda: som.fit(X), lambda: begun.wait(60))
     time.sleep(0.5)
     n_calls = len(calls)
     time.sleep(0.3)
@@ -250,7 +255,7 @@ class Bell(Checkpoint):
 def test_what_an_interrupted_fit_has_learned_is_there_on_request(solver, passes, X, tmp_path):
     bell = Bell(tmp_path / "checkpoint")
     som = TopographicMap(9, 9, solver=solver, max_iter=passes, random_state=0).set_callbacks(bell)
-    interrupted(lambda: som.fit(X), bell.rung.wait)
+    interrupted(lambda: som.fit(X), lambda: bell.rung.wait(60))
     assert not hasattr(som, "codebook_")
     latest = bell.latest
     assert len(latest.loss_curve_) >= 1
