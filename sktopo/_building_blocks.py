@@ -11,13 +11,13 @@ from torch import Tensor
 
 from sktopo._forks import in_any_process
 from sktopo._frame import DataRange, Frame
+from sktopo._options import check_p_norm
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
 from sktopo._sources import ArraySource, SparseSource
 from sktopo._statistics import UnitStatistics
 from sktopo._statistics import update_codebook as updated
 from sktopo._validation import check_codebook, check_geometry, check_rows
-from sktopo.distances import check_p_norm
 
 __all__ = ["chunk_statistics", "update_codebook"]
 

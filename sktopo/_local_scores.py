@@ -14,17 +14,10 @@ from torch import Tensor
 from sktopo._device import row_by_row, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats
+from sktopo._powers import LARGEST_DIRECT_POWER, multiplies_out, roots, sums_of_powers
 from sktopo._search import Scores
 from sktopo._sparse_search import SparseSearch
-from sktopo.distances import (
-    FEWEST_UNITS,
-    LARGEST_DIRECT_POWER,
-    minkowski,
-    multiplies_out,
-    roots,
-    scores,
-    sums_of_powers,
-)
+from sktopo.distances import FEWEST_UNITS, minkowski, scores
 
 
 class LocalEuclideanScores(Scores):

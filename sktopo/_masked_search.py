@@ -15,16 +15,8 @@ from torch import Tensor
 
 from sktopo._device import block_rows, rounded_rows, row_by_row, wide_dtype
 from sktopo._minima import Repeats, first_minimum, two_minima
-from sktopo.distances import (
-    FEWEST_UNITS,
-    masked_minkowski,
-    multiplies_out,
-    normalized,
-    paired_distance,
-    roots,
-    scores,
-    sums_of_powers,
-)
+from sktopo._powers import multiplies_out, roots, sums_of_powers
+from sktopo.distances import FEWEST_UNITS, masked_minkowski, normalized, paired_distance, scores
 
 # A scaled value beyond this is equally far from all units, to its last digit.
 LARGEST_VALUE = 1e100

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from numbers import Integral
-from typing import TypeVar
+from typing import SupportsFloat, TypeVar
 
 Kind = TypeVar("Kind")
 
@@ -22,6 +22,13 @@ def check_size(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be an int of at least 1, got {value!r}.")
     return int(value)
+
+
+def check_p_norm(p_norm: object, name: str = "p_norm") -> float:
+    """The order of a norm as a float, or a ValueError; `name` is what the caller calls it."""
+    if isinstance(p_norm, bool) or not isinstance(p_norm, SupportsFloat) or not float(p_norm) >= 1:
+        raise ValueError(f"{name} must be at least 1 (inf is allowed), got {p_norm!r}.")
+    return float(p_norm)
 
 
 def check_sigma(sigma: float) -> None:

@@ -17,19 +17,10 @@ from torch import Tensor
 from sktopo._device import block_rows, chunk_rows, rounded_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats, first_minimum, two_minima
+from sktopo._powers import LARGEST_DIRECT_POWER, elementwise_power, multiplies_out, sums_of_powers
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
-from sktopo.distances import (
-    CANCELLED,
-    FEWEST_UNITS,
-    LARGEST_DIRECT_POWER,
-    elementwise_power,
-    minkowski,
-    multiplies_out,
-    paired_distance,
-    scores,
-    sums_of_powers,
-)
+from sktopo.distances import CANCELLED, FEWEST_UNITS, minkowski, paired_distance, scores
 
 # Where torch has several threads, a product for all of them at once fills so many blocks.
 MOST_BLOCKS = 4

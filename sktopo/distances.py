@@ -6,10 +6,11 @@ prototypes are centered first (a translation changes no distance). For other nor
 """
 
 import math
-from typing import SupportsFloat
 
 import torch
 from torch import Tensor
+
+from sktopo._powers import LARGEST_DIRECT_POWER
 
 # Matrix products over more features than this are summed in slices: within a slice a row's result depends neither on
 # the number of rows nor on the number of threads (docs/decisions/0002-stable-rows.md).
@@ -19,8 +20,6 @@ HALF_PRECISION = (torch.float16, torch.bfloat16)
 FEWEST_UNITS = 16
 # Below this share of its terms a squared distance has lost too many digits to cancellation.
 CANCELLED = 1e-6
-# Powers up to this are taken directly, in float64; beyond it, each difference is first divided by its largest part.
-LARGEST_DIRECT_POWER = 32
 # Distances beyond this or its inverse are computed again with scaling: their powers may have left the type's range.
 SAFE_POWER = 1e-12
 
@@ -123,110 +122,6 @@ def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     if x.dtype in HALF_PRECISION:  # which `cdist` does not know
         return minkowski(x.float(), codebook.float(), p_norm).to(x.dtype)
     return torch.cdist(x, codebook, p=p_norm, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def sums_of_powers(x: Tensor, codebook: Tensor, p_norm: float, mask: Tensor | None = None) -> Tensor:
-    """``sum_f |x_f - w_f|^p`` (for p = inf the maximum) feature by feature, by products and square roots alone.
-
-    Quicker than a power for each difference, and rounded alike wherever a sample stands in a block.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n, n_features)
-        Samples; what stands at unobserved places must be a number.
-    codebook : Tensor of shape (n_units, n_features)
-        Prototypes.
-    p_norm : float
-        An order for which `multiplies_out` is true.
-    mask : Tensor of bool of shape (n, n_features), optional
-        True where a feature was observed.
-
-    Returns
-    -------
-    Tensor of shape (n, n_units)
-        What `roots` makes distances of.
-    """
-    total = codebook.new_zeros(len(x), len(codebook))
-    seen = None if mask is None else mask.to(codebook)
-    for feature in range(x.shape[1]):
-        apart = (x[:, feature, None] - codebook[:, feature]).abs_()
-        if seen is not None:
-            apart *= seen[:, feature, None]
-        if math.isinf(p_norm):
-            torch.maximum(total, apart, out=total)
-        else:
-            total += _multiplied_out(apart, p_norm)
-    return total
-
-
-def multiplies_out(p_norm: float) -> bool:
-    """Whether a power is made of products and a square root: 1, 1.5, 2, 2.5 and so on up to 32, and inf.
-
-    Parameters
-    ----------
-    p_norm : float
-        Order of a norm.
-
-    Returns
-    -------
-    bool
-        True for such an order.
-    """
-    return math.isinf(p_norm) or (p_norm <= LARGEST_DIRECT_POWER and float(2 * p_norm).is_integer())
-
-
-def roots(powers: Tensor, p_norm: float) -> Tensor:
-    """Distances from `sums_of_powers`.
-
-    Parameters
-    ----------
-    powers : Tensor
-        Of any shape.
-    p_norm : float
-        Order of the norm.
-
-    Returns
-    -------
-    Tensor
-        ``powers ** (1 / p)``; the same for p = inf.
-    """
-    return powers if math.isinf(p_norm) else elementwise_power(powers, 1 / p_norm)
-
-
-def elementwise_power(values: Tensor, exponent: float) -> Tensor:
-    """``values ** exponent``, each by itself: torch rounds what is left over after its last vector differently.
-
-    Parameters
-    ----------
-    values : Tensor
-        Of any shape.
-    exponent : float
-        The power.
-
-    Returns
-    -------
-    Tensor
-        Of the same shape.
-    """
-    if values.device.type != "cpu":
-        return values**exponent
-    powers: Tensor = torch.from_numpy(values.numpy() ** exponent)
-    return powers
-
-
-def _multiplied_out(values: Tensor, p_norm: float) -> Tensor:
-    """``values ** p`` by repeated squaring, for a whole p or one with a half."""
-    whole = int(p_norm)
-    result = None if whole == p_norm else values.sqrt()
-    square = values
-    while whole:
-        if whole % 2:
-            result = square if result is None else result * square
-        whole //= 2
-        if whole:
-            square = square * square
-    assert result is not None  # p is at least 1
-    return result
 
 
 def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
@@ -427,28 +322,3 @@ def _nonzero_peak(x: Tensor) -> Tensor:
     """Largest absolute value of each row, 1 for a zero row, without a gradient."""
     largest = x.detach().abs().amax(dim=1, keepdim=True)
     return torch.where(largest > 0, largest, torch.ones_like(largest))
-
-
-def check_p_norm(p_norm: object, name: str = "p_norm") -> float:
-    """The order of a norm as a float, checked.
-
-    Parameters
-    ----------
-    p_norm : object
-        A number of at least 1, or inf.
-    name : str, default="p_norm"
-        What the caller calls it.
-
-    Returns
-    -------
-    float
-        The same number.
-
-    Raises
-    ------
-    ValueError
-        If it is below 1 or not a number.
-    """
-    if isinstance(p_norm, bool) or not isinstance(p_norm, SupportsFloat) or not float(p_norm) >= 1:
-        raise ValueError(f"{name} must be at least 1 (inf is allowed), got {p_norm!r}.")
-    return float(p_norm)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from sktopo._assignment import WINNERS, Averaging, Product, expected_coordinates, responsibilities, soft_minimum
-from sktopo._options import check_sigma, check_size, chosen
+from sktopo._options import check_p_norm, check_sigma, check_size, chosen
 from sktopo._smoothing import make_smoother
-from sktopo.distances import HALF_PRECISION, check_p_norm, masked_sqdist, normalized, operand, scores, sqdist
+from sktopo.distances import HALF_PRECISION, masked_sqdist, normalized, operand, scores, sqdist
 from sktopo.lattices import make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 

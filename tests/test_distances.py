@@ -6,17 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from oracles import distance, distances, unit_norm
 
-from sktopo.distances import (
-    check_p_norm,
-    masked_sqdist,
-    multiplies_out,
-    norm,
-    normalized,
-    paired_distance,
-    roots,
-    sqdist,
-    sums_of_powers,
-)
+from sktopo._options import check_p_norm
+from sktopo._powers import multiplies_out, roots, sums_of_powers
+from sktopo.distances import masked_sqdist, norm, normalized, paired_distance, sqdist
 
 
 def test_sqdist_equals_the_loop(p_norm, rng):
