@@ -95,18 +95,22 @@ class Frame:
         size = extent.low.abs() / 4 + extent.high.abs() / 4 + self._feature_unit / 4
         self._half_low, self._half_high = extent.low / 2, extent.high / 2
         self._rounding = 8 * torch.finfo(unit.dtype).eps * size
+        self._half_scale, self._per_scale = float(self.scale / 2), float(1 / self.scale)
+        self._minus_center = self._half_center * (-2 / self.scale)  # in the frame's unit
+        # a constant feature may be too far away for it
+        self._in_one_pass = bool(torch.isfinite(self._minus_center).all())
 
     def to_frame(self, codebook: Tensor) -> Tensor:
         """A codebook in the frame."""
-        return (codebook / 2 - self._half_center) * (2 / self.scale)
+        return (codebook / 2 - self._half_center) * (2 * self._per_scale)
 
     def position(self, codebook: Tensor) -> Tensor:
         """A codebook in the data's own coordinates, to the last rounding error."""
-        return self._half_center.add(codebook, alpha=float(self.scale / 2)).mul_(2)
+        return self._half_center.add(codebook, alpha=self._half_scale).mul_(2)
 
     def from_frame(self, codebook: Tensor) -> Tensor:
         """A codebook in the data's own coordinates; what rounding pushed out of the data's range is put back."""
-        half = self._half_center.add(codebook, alpha=float(self.scale / 2))
+        half = self._half_center.add(codebook, alpha=self._half_scale)
         inside = half.clamp(self._half_low, self._half_high)
         return torch.where((half - inside).abs_() < self._rounding, inside, half).mul_(2)
 
@@ -118,9 +122,11 @@ class Frame:
     def samples(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """Samples in the frame, in the widest type; sparse ones stay sparse."""
         if x.is_sparse:
-            return with_values(x, x.values().to(self.scale.dtype) / self.scale)
+            return with_values(x, x.values().to(self.scale.dtype) * self._per_scale)
+        if self._in_one_pass:  # scaling by a power of two commutes with rounding: the same difference
+            return torch.add(self._minus_center, x, alpha=self._per_scale, out=out)
         # halves, because the difference of two huge values of opposite sign must stay finite
-        return torch.add(-self._half_center, x, alpha=0.5, out=out).mul_(2 / self.scale)
+        return torch.add(-self._half_center, x, alpha=0.5, out=out).mul_(2 * self._per_scale)
 
 
 def _extremes(x: Tensor) -> tuple[Tensor, Tensor]:

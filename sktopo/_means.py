@@ -14,6 +14,9 @@ from sktopo._fitted import FittedMap
 from sktopo._options import check_total_weight
 from sktopo._sources import Source, counted
 
+# A smaller sum of products may have lost parts to underflow.
+SMALLEST_SUM = 2.0**-60
+
 
 def chunk_mean(values: Tensor, weight: Tensor) -> tuple[float, float]:
     """Update step of a mean over samples: one chunk's weighted mean, and its weight.
@@ -33,6 +36,9 @@ def chunk_mean(values: Tensor, weight: Tensor) -> tuple[float, float]:
     total = float(weight.sum())
     if not total > 0:
         return 0.0, 0.0
+    weighted = float((values.to(weight) * weight).sum())
+    if SMALLEST_SUM < weighted < math.inf and total < math.inf:
+        return weighted / total, total
     scaled, exponent = near_one(values.to(weight))
     shares, _ = near_one(weight)
     return math.ldexp(float((scaled * shares).sum() / shares.sum()), exponent), total

@@ -4,6 +4,7 @@ Ties go to the lowest unit. Equal prototypes must tie, though a matrix product m
 """
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -51,6 +52,20 @@ def two_minima(block: Tensor, out: Tensor) -> Tensor:
     return out
 
 
+def _some_equal_keys(points: Tensor) -> bool:
+    """False if all points differ; of many that do, some may have equal keys by chance, in float64 hardly ever."""
+    # equal points have equal keys, because contiguous rows are each added up in the same order
+    weights = _irregular(points.shape[1], points.dtype, points.device)
+    keys = (points * weights).contiguous().sum(dim=1).cpu().numpy()
+    keys.sort()
+    return bool((keys[1:] == keys[:-1]).any())
+
+
+@cache
+def _irregular(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.arange(n, dtype=dtype, device=device).cos()
+
+
 class Repeats:
     """Which of some points repeat an earlier one, to the last bit.
 
@@ -65,11 +80,7 @@ class Repeats:
 
     def __init__(self, points: Tensor) -> None:
         self._later = self._first = torch.empty(0, dtype=torch.int64)
-        # equal points have equal keys, because contiguous rows are each added up in the same order
-        weights = torch.arange(points.shape[1], dtype=points.dtype, device=points.device).cos()
-        keys = (points * weights).contiguous().sum(dim=1).cpu().numpy()
-        keys.sort()
-        if not (keys[1:] == keys[:-1]).any():
+        if not _some_equal_keys(points) or not _some_equal_keys(points.cpu().to(torch.float64)):
             return
         kinds, kind = torch.unique(points, dim=0, return_inverse=True)
         number = torch.arange(len(points), device=points.device)

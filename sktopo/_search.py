@@ -23,7 +23,7 @@ from sktopo._threads import scratch
 from sktopo.distances import CANCELLED, FEWEST_UNITS, minkowski, paired_distance, scores
 
 # Where torch has several threads, a product for all of them at once fills so many blocks.
-MOST_BLOCKS = 4
+BLOCKS_AT_ONCE = 4
 
 
 class Search:
@@ -61,23 +61,21 @@ class Search:
         self.n_units = codebook.shape[0]
         self._wide = wide_dtype(codebook.device)
         # halves, because the difference of two huge values of opposite sign must stay finite
-        spread = codebook.to(self._wide) / 2
+        halves = codebook.to(self._wide) / 2
         # the median: a few prototypes on outliers must not move the center away from all others
-        middle = _median(spread) if center is None else center.to(spread) / 2
-        spread -= middle
+        middle = _median(halves) if center is None else center.to(halves) / 2
+        self._half_center = middle.to(dtype)  # prototypes and samples are measured from the same rounded center
+        spread = halves - self._half_center
         size, reach = _reach(middle), _reach(spread)
         if not _within(dtype, size, reach):
-            dtype = self._wide
-        self._half_center = middle.to(dtype)
-        if dtype != self._wide:  # what rounding moved the center by is taken off the prototypes too
-            spread += middle - self._half_center
+            dtype, self._half_center, spread = self._wide, middle, halves - middle
+            reach = _reach(spread)
         self._exponent = _exponent(reach, dtype)
         centered = spread.mul_(2.0**-self._exponent).to(dtype)
         self._scores: Scores = (make_scores or plain_scores)(centered, p_norm)
         self._scale = 2.0 ** (-self._exponent - 1)
-        self._minus_center = -(self._half_center * 2.0**-self._exponent)
+        self._minus_center = self._half_center * -(2.0**-self._exponent)
         self._ordinary = _largest_ordinary(dtype, size, self._scores.largest_exponent + self._exponent)
-        self._common_exponent = torch.tensor([[self._exponent]], device=codebook.device)
         self._rows = block_rows(self.n_units, dtype.itemsize)
 
     def bmu(self, x: Tensor) -> Tensor:
@@ -109,8 +107,8 @@ class Search:
         if x.is_sparse:
             return self._sparse.distance(x, unit, self)
         result = paired_distance(x, self.codebook.index_select(0, unit), self.p_norm, self._wide)
-        gaps = torch.isnan(result)
-        if bool(gaps.any()):
+        if math.isnan(_ends(result)[0]):
+            gaps = torch.isnan(result)
             result[gaps] = self._masked.distance(x[gaps], unit[gaps])
         return result
 
@@ -124,6 +122,8 @@ class Search:
         result = self._half_center.new_empty((len(x), self.n_units))
         step = chunk_rows(x.shape[1])
         centered, exponent = self._centered(x, ends)
+        if exponent is None:
+            exponent = torch.full((len(x), 1), self._exponent, device=x.device)
         for rows, block in self._blocks(centered, len(x)):
             samples = centered[rows, :-1]
             distance = self._scores.to_distance(block, samples)
@@ -148,7 +148,7 @@ class Search:
     def _blocks(self, centered: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
         """Consecutive blocks of the first `n` centered rows, and their scores, each valid until the next."""
         # Every call of torch hands Python's lock to another worker, so there are few: one cuts all rows into blocks.
-        rows, size, start = self._rows * min(MOST_BLOCKS, torch.get_num_threads()), -1, 0
+        rows, size, start = self._rows * (1 if torch.get_num_threads() == 1 else BLOCKS_AT_ONCE), -1, 0
         for samples in torch.split(centered, rows):
             stop = min(n, start + rows)
             if stop - start != size:
@@ -159,8 +159,8 @@ class Search:
             yield slice(start, stop), block
             start = stop
 
-    def _centered(self, x: Tensor, ends: tuple[float, float]) -> tuple[Tensor, Tensor]:
-        """Half the centered samples times 2^-exponent with a last feature of 1, and the exponents (n, 1).
+    def _centered(self, x: Tensor, ends: tuple[float, float]) -> tuple[Tensor, Tensor | None]:
+        """Half the centered samples times 2^-exponent with a last feature of 1, and the exponents (n, 1) if not common.
 
         Rows are added up to a reproducible number; what stands in them does not matter. Rows so far outside that
         scores would overflow get a larger exponent of their own; to the last digit of such a row all units are equally
@@ -173,7 +173,7 @@ class Search:
         if max(-ends[0], ends[1]) <= self._ordinary:
             # scaling by a power of two commutes with rounding: the same difference, in one pass
             torch.add(self._minus_center, x, alpha=self._scale, out=inside)
-            return centered, self._common_exponent.expand(n, 1)
+            return centered, None
         torch.mul(x.to(inside.dtype), 0.5, out=inside).sub_(self._half_center)
         peak = inside.abs().amax(dim=1, keepdim=True)
         exponent = torch.frexp(peak).exponent.sub(self._scores.largest_exponent).clamp(min=self._exponent)
@@ -218,7 +218,8 @@ class EuclideanScores(Scores):
         super().__init__(centered, p_norm)
         self._n_units = n_units = len(centered)
         # padded units have score 0 and are not looked at
-        self._right = centered.new_zeros(centered.shape[1] + 1, max(n_units, FEWEST_UNITS))
+        make = centered.new_empty if n_units >= FEWEST_UNITS else centered.new_zeros
+        self._right = make((centered.shape[1] + 1, max(n_units, FEWEST_UNITS)))
         torch.mul(centered.T, -2, out=self._right[:-1, :n_units])
         torch.sum(centered.square(), dim=1, out=self._right[-1, :n_units])
         self._repeats = Repeats(centered)

@@ -311,8 +311,8 @@ def update_codebook(gathered: UnitStatistics, previous: Tensor) -> Tensor:
     From smoothed statistics, in their frame. Where values are missing, each feature has masses of its own. A unit whose
     neighborhood holds no mass keeps its previous prototype (Mulier & Cherkassky, Neural Computation 7, 1995).
     """
-    updated, reached = gathered.means, gathered.mass > NEGLIGIBLE_MASS * gathered.counts.mean()
-    return updated if bool(reached.all()) else torch.where(reached, updated, previous)
+    reached = gathered.mass > NEGLIGIBLE_MASS * gathered.counts.mean()
+    return gathered.sums / gathered.mass if bool(reached.all()) else torch.where(reached, gathered.means, previous)
 
 
 def distortion_sum(gathered: UnitStatistics, codebook: Tensor) -> float:

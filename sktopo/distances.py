@@ -311,6 +311,10 @@ def paired_distance(x: Tensor, prototypes: Tensor, p_norm: float, wide: torch.dt
     """
     # a difference of two numbers of one type is right to its last digit: only the sum needs the wide type
     length: Tensor = torch.linalg.vector_norm(x - prototypes, ord=p_norm, dim=1, dtype=wide)
+    if len(length):
+        least, largest = map(float, length.aminmax())
+        if least > SAFE_POWER and largest < 1 / SAFE_POWER:
+            return length
     doubtful = torch.nonzero(~((length > SAFE_POWER) & (length < 1 / SAFE_POWER)))[:, 0]
     if len(doubtful):
         # halves, so that the difference of two huge values of opposite sign stays finite

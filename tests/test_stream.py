@@ -32,6 +32,14 @@ def arrangement(request):
     return dict(zip(("lattice", "periodic"), request.param, strict=True))
 
 
+def test_a_constant_far_away_changes_nothing(sheet):
+    som = TopographicMap(6, 5, solver="stream", random_state=0)
+    tiny = sheet.astype(np.float64) * 2.0**-1000
+    alone, beside = clone(som).fit(tiny), clone(som).fit(np.c_[tiny, np.full(len(tiny), 1e300)])
+    np.testing.assert_allclose(beside.codebook_[:, :5] * 2.0**1000, alone.codebook_ * 2.0**1000, rtol=1e-9, atol=1e-9)
+    np.testing.assert_array_equal(beside.codebook_[:, 5], 1e300)
+
+
 def test_one_step_over_all_rows_is_one_batch_epoch(digits):
     X = digits[0][:800]
     som = TopographicMap(6, 5, init=X[:30].copy(), sigma_initial=1.5, sigma_final=1.5, max_iter=1)
