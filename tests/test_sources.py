@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
-from sktopo._sources import ArraySource
+from sktopo import TopographicMap
+from sktopo._sources import ArraySource, _base, _draws
 
 CPU = torch.device("cpu")
 
@@ -43,3 +45,52 @@ def test_arrays_that_torch_cannot_share_are_copied_chunk_by_chunk(change, rng):
     view.flags.writeable = change != "read-only"
     result = ArraySource(view, None, CPU, rows=64).map_rows(lambda x: x.mul_(1)).numpy()
     np.testing.assert_array_equal(result, view)
+
+
+@pytest.fixture
+def few_at_once(monkeypatch):
+    """Positions are made of 100 rows at once, as if those were many."""
+    for module in (_draws, _base):
+        monkeypatch.setattr(module, "MOST_AT_ONCE", 100)
+
+
+@pytest.mark.parametrize(("n_rows", "n"), [(1000, 3000), (1000, 2570), (1003, 1003), (250, 249), (30, 305)])
+def test_rows_drawn_in_parts_are_drawn_once_before_any_is_drawn_twice(n_rows, n, few_at_once):
+    X = np.arange(n_rows, dtype=np.float64)[:, None]
+    rows = ArraySource(X, None, CPU).draw_in_parts(n, torch.Generator().manual_seed(1))
+    drawn = [rows.part(start, min(start + 37, n))._positions.numpy() for start in range(0, n, 37)]
+    positions = np.concatenate(drawn)
+    assert len(positions) == n
+    for start in range(0, n // n_rows * n_rows, n_rows):  # parts of 37 are sorted, passes are not cut so
+        whole = rows._draws.positions(start, start + n_rows).numpy()
+        np.testing.assert_array_equal(np.sort(whole), np.arange(n_rows))
+    again = ArraySource(X, None, CPU).draw_in_parts(n, torch.Generator().manual_seed(1))
+    np.testing.assert_array_equal(again.part(n - 37, n)._positions.numpy(), np.sort(rows._draws.positions(n - 37, n)))
+
+
+def test_every_block_of_draws_covers_all_of_the_data(few_at_once):
+    draws = ArraySource(np.zeros((1000, 1)), None, CPU).draw_in_parts(1000, torch.Generator())._draws
+    for start in range(0, 1000, 100):
+        block = np.sort(draws.positions(start, start + 100).numpy())
+        np.testing.assert_array_equal(block // 10, np.arange(100))  # one of each ten rows
+        assert (np.diff(draws.positions(start, start + 100).numpy()) < 0).any()  # in random order
+
+
+def test_weights_are_respected_in_parts(few_at_once, rng):
+    weight = rng.integers(0, 5, 400) * 1.0
+    rows = ArraySource(np.zeros((400, 1)), weight, CPU).draw_in_parts(4000, torch.Generator())
+    counts = np.bincount(rows._draws.positions(0, 4000).numpy(), minlength=400)
+    assert (counts[weight == 0] == 0).all()
+    np.testing.assert_allclose(counts, 4000 * weight / weight.sum(), atol=10)  # a row in each of ten passes
+
+
+@pytest.mark.parametrize("solver", ["stream", "gradient"])
+def test_a_fit_that_draws_in_parts_is_as_good_and_deterministic(solver, few_at_once, monkeypatch, rng):
+    X = rng.uniform(size=(1500, 2))
+    som = TopographicMap(5, 5, solver=solver, max_iter=2, random_state=0)
+    first, second = clone(som).fit(X), clone(som).fit(X)
+    np.testing.assert_array_equal(first.codebook_, second.codebook_)
+    monkeypatch.undo()
+    at_once = clone(som).fit(X)
+    assert (at_once.codebook_ != first.codebook_).any()
+    assert first.quantization_error_ == pytest.approx(at_once.quantization_error_, rel=0.05)

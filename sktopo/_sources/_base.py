@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sktopo._device import chunk_rows, rounded_rows, wide_dtype
+from sktopo._sources._draws import MOST_AT_ONCE, Draws, strata
 from sktopo._threads import QUEUED_PER_WORKER, map_chunks, run_alone, run_together, share_out
 
 Result = TypeVar("Result")
@@ -93,11 +94,16 @@ class Source(ABC):
         """
         return Subset(self, self.drawn_positions(n, generator))
 
+    def draw_in_parts(self, n: int, generator: torch.Generator) -> "Subset | Drawn":
+        """The same for any number of rows, of which parts are asked for one after the other."""
+        if n <= MOST_AT_ONCE:
+            return self.draw(n, generator)
+        return Drawn(self, Draws(self.place, self.n_rows, n, generator))
+
     def drawn_positions(self, n: int, generator: torch.Generator) -> Tensor:
-        """Positions of the rows that `draw` draws, in their order."""
+        """Positions of `n` rows drawn at once, in their order."""
         positions = []
-        for start in range(0, n, self.n_rows):
-            m = min(self.n_rows, n - start)
+        for m in strata(self.n_rows, n):
             shares = (
                 torch.arange(m, dtype=torch.float64, device="cpu")
                 + torch.rand(m, generator=generator, dtype=torch.float64, device="cpu")
@@ -195,6 +201,27 @@ class Subset(Source):
     def place(self, shares: Tensor) -> Tensor:
         """Places in this subset, whose rows count alike."""
         return evenly(shares, self.n_rows)
+
+
+class Drawn:
+    """Very many drawn rows, more than positions are held of at once.
+
+    Parameters
+    ----------
+    whole : Source
+        Where the rows are.
+    draws : Draws
+        Which rows.
+    """
+
+    def __init__(self, whole: Source, draws: Draws) -> None:
+        self.n_rows = draws.n
+        self._whole = whole
+        self._draws = draws
+
+    def part(self, start: int, stop: int) -> Subset:
+        """Rows `start` to `stop` in ascending order of their positions, so that memory is read forward."""
+        return Subset(self._whole, self._draws.positions(start, stop)).part(0, stop - start)
 
 
 def evenly(shares: Tensor, n_rows: int) -> Tensor:

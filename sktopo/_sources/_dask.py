@@ -178,6 +178,10 @@ class DaskSource(Source):
         drawn = SparseSource.of(rows) if rows.is_sparse else TensorSource(rows, None, self.device)
         return Subset(drawn, order)
 
+    def draw_in_parts(self, n: int, generator: torch.Generator) -> Subset:
+        """The same: they are brought here together."""
+        return self.draw(n, generator)
+
     def _tasks(self, function: Callable[..., Any], step: Any) -> list[Any]:
         import dask
 

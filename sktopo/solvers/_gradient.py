@@ -17,7 +17,7 @@ from torch import Tensor
 from sktopo._assignment import Averaging, highest_temperature
 from sktopo._frame import Frame
 from sktopo._smoothing import make_smoother
-from sktopo._sources import Source, Subset
+from sktopo._sources import Drawn, Source, Subset
 from sktopo._threads import stop_if_abandoned
 from sktopo.nn import TopographicLayer
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
@@ -69,7 +69,7 @@ class GradientSolver(Solver):
         """One pass of minibatches, and one more search for what each unit holds."""
         problem, source = self.problem, self.source
         share = min(1.0, self._passes - epoch)
-        rows = source.draw(max(1, round(share * source.n_rows)), self.settings.generator)
+        rows = source.draw_in_parts(max(1, round(share * source.n_rows)), self.settings.generator)
         with torch.inference_mode(False), torch.enable_grad():
             layer = self._layer(state.codebook)
             optimizer = torch.optim.Adam(layer.parameters(), lr=self._step_size, betas=BETAS, eps=1e-8 * self._unit)
@@ -89,7 +89,11 @@ class GradientSolver(Solver):
         return self.settings.learning_rate * self._unit
 
     def _minimize(
-        self, layer: TopographicLayer, optimizer: torch.optim.Optimizer, rows: Subset, passes: tuple[float, float]
+        self,
+        layer: TopographicLayer,
+        optimizer: torch.optim.Optimizer,
+        rows: Subset | Drawn,
+        passes: tuple[float, float],
     ) -> tuple[float, float]:
         """Steps over all rows, from one number of passes to another; the mean loss and the last sigma."""
         highest = highest_temperature(self.source.dtype)

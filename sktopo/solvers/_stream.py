@@ -157,7 +157,7 @@ class StreamSolver(Solver):
         else:
             n_drawn = max(1, round(wanted * source.n_rows))
         self._stages = stages(plan(problem, settings.batch_size, n_drawn), problem.sigma.final)
-        self._rows = source.draw(n_drawn, settings.generator)
+        self._rows = source.draw_in_parts(n_drawn, settings.generator)
 
     @classmethod
     def survey(cls, source: Source, generator: torch.Generator) -> Moments:
