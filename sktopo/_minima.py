@@ -52,17 +52,9 @@ def two_minima(block: Tensor, out: Tensor) -> Tensor:
     return out
 
 
-def _some_equal_keys(points: Tensor) -> bool:
-    """False if all points differ; of many that do, some may have equal keys by chance, in float64 hardly ever."""
-    # equal points have equal keys, because contiguous rows are each added up in the same order
-    weights = _irregular(points.shape[1], points.dtype, points.device)
-    keys = (points * weights).contiguous().sum(dim=1).cpu().numpy()
-    keys.sort()
-    return bool((keys[1:] == keys[:-1]).any())
-
-
 @cache
 def _irregular(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers without a pattern."""
     return torch.arange(n, dtype=dtype, device=device).cos()
 
 
@@ -80,7 +72,12 @@ class Repeats:
 
     def __init__(self, points: Tensor) -> None:
         self._later = self._first = torch.empty(0, dtype=torch.int64)
-        if not _some_equal_keys(points) or not _some_equal_keys(points.cpu().to(torch.float64)):
+        # equal points have equal keys, because contiguous rows are each added up in the same order; in float64 others
+        # hardly ever have
+        weights = _irregular(points.shape[1], points.dtype, points.device)
+        keys = (points * weights).contiguous().cpu().sum(dim=1, dtype=torch.float64).numpy()
+        keys.sort()
+        if not (keys[1:] == keys[:-1]).any():
             return
         kinds, kind = torch.unique(points, dim=0, return_inverse=True)
         number = torch.arange(len(points), device=points.device)

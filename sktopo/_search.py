@@ -61,14 +61,14 @@ class Search:
         self.n_units = codebook.shape[0]
         self._wide = wide_dtype(codebook.device)
         # halves, because the difference of two huge values of opposite sign must stay finite
-        halves = codebook.to(self._wide) / 2
+        spread = codebook.to(self._wide) / 2
         # the median: a few prototypes on outliers must not move the center away from all others
-        middle = _median(halves) if center is None else center.to(halves) / 2
+        middle = _median(spread) if center is None else center.to(spread) / 2
         self._half_center = middle.to(dtype)  # prototypes and samples are measured from the same rounded center
-        spread = halves - self._half_center
+        spread -= self._half_center
         size, reach = _reach(middle), _reach(spread)
         if not _within(dtype, size, reach):
-            dtype, self._half_center, spread = self._wide, middle, halves - middle
+            dtype, self._half_center, spread = self._wide, middle, codebook.to(self._wide) / 2 - middle
             reach = _reach(spread)
         self._exponent = _exponent(reach, dtype)
         centered = spread.mul_(2.0**-self._exponent).to(dtype)
