@@ -36,10 +36,11 @@ def chunk_mean(values: Tensor, weight: Tensor) -> tuple[float, float]:
     total = float(weight.sum())
     if not total > 0:
         return 0.0, 0.0
-    weighted = float((values.to(weight) * weight).sum())
+    values = values.to(weight)
+    weighted = float((values * weight).sum())
     if SMALLEST_SUM < weighted < math.inf and total < math.inf:
         return weighted / total, total
-    scaled, exponent = near_one(values.to(weight))
+    scaled, exponent = near_one(values)
     shares, _ = near_one(weight)
     return math.ldexp(float((scaled * shares).sum() / shares.sum()), exponent), total
 

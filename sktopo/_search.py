@@ -218,8 +218,7 @@ class EuclideanScores(Scores):
         super().__init__(centered, p_norm)
         self._n_units = n_units = len(centered)
         # padded units have score 0 and are not looked at
-        make = centered.new_empty if n_units >= FEWEST_UNITS else centered.new_zeros
-        self._right = make((centered.shape[1] + 1, max(n_units, FEWEST_UNITS)))
+        self._right = centered.new_zeros(centered.shape[1] + 1, max(n_units, FEWEST_UNITS))
         torch.mul(centered.T, -2, out=self._right[:-1, :n_units])
         torch.sum(centered.square(), dim=1, out=self._right[-1, :n_units])
         self._repeats = Repeats(centered)

@@ -55,15 +55,20 @@ def few_at_once(monkeypatch):
 
 
 @pytest.mark.parametrize(("n_rows", "n"), [(1000, 3000), (1000, 2570), (1003, 1003), (250, 249), (30, 305)])
-def test_rows_drawn_in_parts_are_drawn_once_before_any_is_drawn_twice(n_rows, n, few_at_once):
+def test_rows_drawn_in_parts_come_from_one_stratum_each(n_rows, n, few_at_once):
     X = np.arange(n_rows, dtype=np.float64)[:, None]
     rows = ArraySource(X, None, CPU).draw_in_parts(n, torch.Generator().manual_seed(1))
     drawn = [rows.part(start, min(start + 37, n))._positions.numpy() for start in range(0, n, 37)]
     positions = np.concatenate(drawn)
     assert len(positions) == n
-    for start in range(0, n // n_rows * n_rows, n_rows):  # parts of 37 are sorted, passes are not cut so
-        whole = rows._draws.positions(start, start + n_rows).numpy()
-        np.testing.assert_array_equal(np.sort(whole), np.arange(n_rows))
+    in_order = rows._draws.positions(0, n).numpy()  # a part of 37 is sorted
+    np.testing.assert_array_equal(np.sort(positions), np.sort(in_order))
+    for start in range(0, n, n_rows):
+        one_pass = np.sort(in_order[start : start + n_rows])
+        bounds = np.arange(len(one_pass) + 1) * n_rows // len(one_pass)
+        assert (bounds[:-1] <= one_pass).all()  # one from each stratum
+        assert (one_pass <= bounds[1:]).all()
+        assert len(one_pass) < n_rows or (one_pass == np.arange(n_rows)).all()
     again = ArraySource(X, None, CPU).draw_in_parts(n, torch.Generator().manual_seed(1))
     np.testing.assert_array_equal(again.part(n - 37, n)._positions.numpy(), np.sort(rows._draws.positions(n - 37, n)))
 

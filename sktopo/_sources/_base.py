@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sktopo._device import chunk_rows, rounded_rows, wide_dtype
-from sktopo._sources._draws import MOST_AT_ONCE, Draws, strata
+from sktopo._sources._draws import MOST_AT_ONCE, DrawnPositions, strata
 from sktopo._threads import QUEUED_PER_WORKER, map_chunks, run_alone, run_together, share_out
 
 Result = TypeVar("Result")
@@ -89,8 +89,8 @@ class Source(ABC):
     def draw(self, n: int, generator: torch.Generator) -> "Subset":
         """`n` rows in random order, drawn in proportion to their weights; as a source in which all weigh the same.
 
-        Rows come from strata of equal weight, one from each: equally weighted rows are drawn once before any is drawn
-        twice, and the order in which they lie does not matter.
+        Rows come from strata of equal weight, one from each: in a whole pass equally weighted rows are drawn once each,
+        in a part of one a row that lies in two strata may come from both; the order in which rows lie does not matter.
         """
         return Subset(self, self.drawn_positions(n, generator))
 
@@ -98,7 +98,7 @@ class Source(ABC):
         """The same for any number of rows, of which parts are asked for one after the other."""
         if n <= MOST_AT_ONCE:
             return self.draw(n, generator)
-        return Drawn(self, Draws(self.place, self.n_rows, n, generator))
+        return Drawn(self, DrawnPositions(self.place, self.n_rows, n, generator))
 
     def drawn_positions(self, n: int, generator: torch.Generator) -> Tensor:
         """Positions of `n` rows drawn at once, in their order."""
@@ -210,11 +210,11 @@ class Drawn:
     ----------
     whole : Source
         Where the rows are.
-    draws : Draws
+    draws : DrawnPositions
         Which rows.
     """
 
-    def __init__(self, whole: Source, draws: Draws) -> None:
+    def __init__(self, whole: Source, draws: DrawnPositions) -> None:
         self.n_rows = draws.n
         self._whole = whole
         self._draws = draws

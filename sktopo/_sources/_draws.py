@@ -15,11 +15,11 @@ Place = Callable[[Tensor], Tensor]
 
 
 def strata(n_rows: int, n: int) -> list[int]:
-    """Numbers of strata, pass by pass: rows that count alike are drawn once before any is drawn twice."""
+    """Numbers of strata, pass by pass: in a whole one rows that count alike are drawn once each."""
     return [min(n_rows, n - start) for start in range(0, n, n_rows)]
 
 
-class Draws:
+class DrawnPositions:
     """Positions of drawn rows, made block by block when they are wanted, so that they take no memory to speak of.
 
     A pass of m rows draws one from each of m strata of equal weight. Where that is too much at once, block t takes the
