@@ -21,6 +21,7 @@ from sktopo._assignment import WINNERS, Averaging, Winner
 from sktopo._device import block_rows, resolve_device, wide_dtype
 from sktopo._masked_search import unit_observed
 from sktopo._namespaces import as_tensor, check_same_namespace
+from sktopo._options import check_p_norm, chosen
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
 from sktopo._sources import (
@@ -61,12 +62,12 @@ class FittedMap:
         device = _device(estimator, codebook)
         return cls(
             codebook.to(device),
-            LATTICES[estimator.lattice](estimator.height_, estimator.width_, estimator.periodic),
-            NEIGHBORHOODS[estimator.neighborhood],
+            chosen("lattice", estimator.lattice, LATTICES)(estimator.height_, estimator.width_, estimator.periodic),
+            chosen("neighborhood", estimator.neighborhood, NEIGHBORHOODS),
             estimator.sigma_,
-            float(estimator.p_norm),
+            check_p_norm(estimator.p_norm),
             bool(estimator.normalize),
-            WINNERS[estimator.winner],
+            chosen("winner", estimator.winner, WINNERS),
             float(estimator.temperature),
         )
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from sktopo._fitted import FittedMap
 from sktopo._soft_outputs import expected_places, soft_activations
-from sktopo.lattices import Lattice
 
 
 class Output(ABC):
@@ -22,8 +21,8 @@ class Output(ABC):
     n_corners: ClassVar[int] = 1
 
     @abstractmethod
-    def n_columns(self, lattice: Lattice) -> int:
-        """Width of a transformed sample."""
+    def n_columns(self, n_units: int) -> int:
+        """Width of a transformed sample on a map of so many units."""
 
     @abstractmethod
     def transform(self, fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
@@ -42,7 +41,7 @@ class Coordinates(Output):
 
     n_corners = 5
 
-    def n_columns(self, lattice: Lattice) -> int:  # noqa: ARG002
+    def n_columns(self, n_units: int) -> int:  # noqa: ARG002
         """Row and column."""
         return 2
 
@@ -65,9 +64,9 @@ class Activations(Output):
     Back by the mean of the prototypes, weighted by it.
     """
 
-    def n_columns(self, lattice: Lattice) -> int:
+    def n_columns(self, n_units: int) -> int:
         """One a unit."""
-        return lattice.n_units
+        return n_units
 
     def transform(self, fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         """``h(winner, unit; sigma)``, or ``sum_j p_j h(j, unit; sigma)``."""
@@ -93,9 +92,9 @@ class Activations(Output):
 class Distances(Output):
     """Distance to every prototype; back to the nearest one."""
 
-    def n_columns(self, lattice: Lattice) -> int:
+    def n_columns(self, n_units: int) -> int:
         """One a unit."""
-        return lattice.n_units
+        return n_units
 
     def transform(self, fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
         """p-norm distances, computed in the widest type."""

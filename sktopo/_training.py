@@ -48,22 +48,21 @@ class Training(NamedTuple):
     journal: Journal | None
 
     @classmethod
-    def begin(cls, estimator: Any, all_rows: Source, source: Source) -> "Training":
-        """Everything a fit begins with: where it starts is read from `all_rows`, steps come from `source`."""
+    def begin(cls, estimator: Any, all_rows: Source, chunked: Source) -> "Training":
+        """Everything a fit begins with; `chunked` are the same rows, in chunks of `batch_size`."""
         generator = make_generator(estimator.random_state)
         journal = _journal(estimator, all_rows, generator)
-        kind = choose_solver(estimator.solver, source.n_rows)
+        kind = choose_solver(estimator.solver, all_rows.n_rows)
         _check_passes(estimator.max_iter, kind)
         settings = Settings(estimator.max_iter, estimator.tol, estimator.batch_size, generator, estimator.learning_rate)
 
         def prepare() -> tuple[Solver, State]:
             problem, codebook = _problem(estimator, kind, all_rows, generator)
-            # sums of shares depend on the chunks in their last bits
-            rows = all_rows if kind is BatchSolver and problem.temperature > 0 else source
-            solver = kind(problem, settings, rows)
-            return solver, first_state(problem, codebook)
+            # exact sums do not depend on their chunks; those of shares do, in their last bits
+            exact = kind is BatchSolver and problem.temperature == 0
+            return kind(problem, settings, chunked if exact else all_rows), first_state(problem, codebook)
 
-        solver, first = source.alone(prepare)
+        solver, first = all_rows.alone(prepare)
         resumed = None if journal is None else journal.resumed(solver.problem.lattice)
         return cls(solver, resumed or first, journal)
 

@@ -320,7 +320,7 @@ def _check_weight_values(weight: NDArray[np.float64]) -> None:
     """Raise ValueError for a weight below zero, and name its row."""
     if (weight < 0).any():
         row = int(np.flatnonzero(weight < 0)[0])
-        raise ValueError(f"sample_weight must not be negative, got {weight[row]!r} in row {row}; 0 leaves it out.")
+        raise ValueError(f"sample_weight must not be negative, got {weight[row]:g} in row {row}; 0 leaves it out.")
 
 
 @contextmanager

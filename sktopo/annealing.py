@@ -5,7 +5,10 @@ prototypes spread along the leading principal axis. (T. Graepel, M. Burger, K. O
 stochastic self-organizing maps", Phys. Rev. E 56, 1997.)
 """
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
 from sktopo._assignment import Averaging
@@ -80,9 +83,21 @@ def critical_temperature(
     check_sigma(sigma)
     units = make_lattice(lattice, height, width, periodic)
     smooth = make_smoother(units, chosen("neighborhood", neighborhood, NEIGHBORHOODS)).at(sigma)
-    identity = torch.eye(units.n_units, dtype=torch.float64, device="cpu")
-    g = Averaging(smooth, identity, units.n_units).average(identity)
-    # similar to D^-1 G^T (I - 11^T / K) G, and symmetric: the Gram matrix of G's centered columns over sqrt(D)
-    centered = (g - g.mean(dim=0)) / g.sum(dim=0).sqrt()
-    stiffness = torch.linalg.matrix_norm(centered, ord=2).square()
-    return float(torch.linalg.eigvalsh(matrix)[-1] * stiffness)
+    averaging = Averaging(smooth, matrix.new_empty(0), units.n_units)
+    return float(torch.linalg.eigvalsh(matrix)[-1]) * _largest_eigenvalue(averaging, units.n_units)
+
+
+def _largest_eigenvalue(averaging: Averaging, n_units: int) -> float:
+    """``lambda_max(D^-1 G^T (I - 11^T / K) G)`` by Lanczos iteration: no matrix of K x K is formed."""
+    root = averaging.spread(torch.ones(n_units, 1, dtype=torch.float64, device="cpu")).sqrt()
+
+    def product(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        # a symmetric matrix that is similar: D^-1/2 G^T (I - 11^T / K) G D^-1/2
+        means = averaging.average(torch.from_numpy(values).view(-1, 1) / root)
+        return (averaging.spread(means - means.mean()) / root).view(-1).numpy()
+
+    start = torch.randn(n_units, generator=torch.Generator().manual_seed(0), dtype=torch.float64, device="cpu").numpy()
+    if not product(start).any():  # a single unit, or a neighborhood that makes all units alike
+        return 0.0
+    operator = LinearOperator((n_units, n_units), matvec=product, dtype=np.float64)
+    return float(eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)[0])

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor
 
+from sktopo._device import wide_dtype
 from sktopo._powers import LARGEST_DIRECT_POWER
 
 # Matrix products over more features than this are summed in slices: within a slice a row's result depends neither on
@@ -128,7 +129,7 @@ def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     """The same, for values of any size: powers are taken of numbers up to 1, in float64 where there is one."""
     if p_norm in (1, math.inf):
         return minkowski(x, codebook, p_norm)
-    wide = x.dtype if x.device.type == "mps" else torch.float64
+    wide = wide_dtype(x.device)
     peak = codebook.detach().abs().max()
     if torch.compiler.is_compiling() or len(x):  # the number of rows stays open in an exported program
         peak = torch.maximum(x.detach().abs().max(), peak)

@@ -17,7 +17,8 @@ from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
 from sktopo._forks import in_any_process
 from sktopo._means import distances_to_bmu
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
-from sktopo._outputs import OUTPUTS
+from sktopo._options import chosen
+from sktopo._outputs import OUTPUTS, Output
 from sktopo._sources import ArraySource, TensorSource, is_dask
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
@@ -340,7 +341,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         if is_dask(X):
             return answer_lazily(self, X, "transform", self._n_features_out)
         fitted, source = open_query(self, X, columns=self._n_features_out, method="transform")
-        return Namespace.of(X).array(source.map_rows(OUTPUTS[self.output].transform(fitted, source.dtype)))
+        return Namespace.of(X).array(source.map_rows(self._chosen_output.transform(fitted, source.dtype)))
 
     @in_any_process
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -414,12 +415,12 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ValueError
             If X is not what `transform` could return.
         """
-        fitted, output = FittedMap.of(self), OUTPUTS[self.output]
+        fitted, output = FittedMap.of(self), self._chosen_output
         check_same_namespace(self, X, "inverse_transform")
         check_plain(X)
         namespace = Namespace.of(X)
         values = check_array(X, dtype=[namespace.library.float64, namespace.library.float32])
-        columns = output.n_columns(fitted.lattice)
+        columns = output.n_columns(fitted.lattice.n_units)
         if values.shape[1] != columns:
             raise ValueError(f"X has {values.shape[1]} columns; output={self.output!r} has {columns} on this map.")
         rows = chunk_rows(columns + self.n_features_in_ * output.n_corners)
@@ -630,7 +631,13 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     @property
     def _n_features_out(self) -> int:
         """Width of `transform`'s result, for the names of its features."""
-        return OUTPUTS[self.output].n_columns(FittedMap.of(self).lattice)
+        check_is_fitted(self)
+        return self._chosen_output.n_columns(self.height_ * self.width_)
+
+    @property
+    def _chosen_output(self) -> Output:
+        """What `output` stands for; it may have been set since `fit`, which checks it."""
+        return chosen("output", self.output, OUTPUTS)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -19,6 +19,8 @@ from sktopo._options import check_size, chosen
 
 # Coordinates of a hexagonal lattice are irrational, so "at distance 1" needs a little room.
 ADJACENCY_TOLERANCE = 1e-6
+# Half the side of a regular hexagon whose flat sides are 1 apart.
+HALF_SIDE = 1 / math.sqrt(12)
 
 
 def wrapped(difference: Tensor, period: float | None) -> Tensor:
@@ -66,6 +68,8 @@ class Lattice(ABC):
     follows_p_norm: ClassVar[bool]
     # a periodic lattice needs a height that is a multiple of this
     height_multiple: ClassVar[int] = 1
+    # corners of a unit's cell, all points that are nearer to it than to any other: (row, column) from the unit
+    cell_corners: ClassVar[tuple[tuple[float, float], ...]]
 
     @property
     def n_units(self) -> int:
@@ -294,6 +298,7 @@ class RectangularLattice(Lattice):
     name: ClassVar[str] = "rectangular"
     row_spacing: ClassVar[float] = 1.0
     odd_row_shift: ClassVar[float] = 0.0
+    cell_corners: ClassVar[tuple[tuple[float, float], ...]] = ((-0.5, -0.5), (-0.5, 0.5), (0.5, 0.5), (0.5, -0.5))
     adjacency_norms: ClassVar[Mapping[int, float]] = {8: math.inf, 4: 1.0}
     default_neighbors: ClassVar[int] = 8
     follows_p_norm: ClassVar[bool] = True
@@ -328,6 +333,14 @@ class HexagonalLattice(Lattice):
     name: ClassVar[str] = "hexagonal"
     row_spacing: ClassVar[float] = math.sqrt(3) / 2
     odd_row_shift: ClassVar[float] = 0.5
+    cell_corners: ClassVar[tuple[tuple[float, float], ...]] = (
+        (-HALF_SIDE, -0.5),
+        (-2 * HALF_SIDE, 0),
+        (-HALF_SIDE, 0.5),
+        (HALF_SIDE, 0.5),
+        (2 * HALF_SIDE, 0),
+        (HALF_SIDE, -0.5),
+    )
     adjacency_norms: ClassVar[Mapping[int, float]] = {6: 2.0}
     default_neighbors: ClassVar[int] = 6
     follows_p_norm: ClassVar[bool] = False

@@ -30,6 +30,20 @@ def test_the_formula(arrangement, neighborhood, sigma, rng):
     assert pytest.approx(expected, rel=1e-10) == T
 
 
+def test_a_large_map_needs_no_matrix_of_its_units():
+    H = neighborhood_matrix("gaussian", lattice_distances(30, 25, False, False), 0.5)
+    G = H / H.sum(axis=1, keepdims=True)
+    centered = (G - G.mean(axis=0)) / np.sqrt(G.sum(axis=0))
+    expected = np.linalg.svd(centered, compute_uv=False)[0] ** 2
+    assert critical_temperature(np.eye(3), 30, 25, 0.5) == pytest.approx(expected, rel=1e-12)
+    assert 0.9 < critical_temperature(np.eye(3), 100, 100, 10.0) < 1.0
+
+
+@pytest.mark.parametrize(("height", "width", "sigma"), [(1, 1, 1.0), (2, 2, 1e9), (5, 4, 1e12)])
+def test_units_that_are_all_alike_never_spread(height, width, sigma):
+    assert critical_temperature(np.eye(2), height, width, sigma) == 0
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

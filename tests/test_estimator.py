@@ -141,7 +141,7 @@ def test_zero_weight_is_absence(iris, place, container, rule):
     with_outliers = clone(som).fit(container(X), sample_weight=weight)
     assert with_outliers.labels_.shape == (155,)
     if rule.get("solver") == "stream":  # which draws other rows from more of them
-        assert np.isfinite(with_outliers.codebook_).all()
+        assert iris[0].min() <= with_outliers.codebook_.min() <= with_outliers.codebook_.max() <= iris[0].max()
         return
     np.testing.assert_array_equal(with_outliers.codebook_, without.codebook_)
     np.testing.assert_array_equal(with_outliers.loss_curve_, without.loss_curve_)

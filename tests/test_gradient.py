@@ -85,15 +85,14 @@ def test_values_of_any_size_train_alike(iris, scale):
 
 
 def test_rows_without_weight_are_absent_and_partial_fit_goes_on(iris):
-    X = np.vstack([iris[0], np.full((20, 4), 1e3)])
-    som = TopographicMap(4, 4, solver="gradient", max_iter=5, random_state=0)
-    som.fit(X, sample_weight=np.r_[np.ones(150), np.zeros(20)])
-    assert np.abs(som.codebook_).max() < 10
-    assert som.unit_counts_.sum() == pytest.approx(150)
-    before = som.codebook_.copy()
-    som.partial_fit(iris[0])
-    assert np.abs(som.codebook_ - before).max() > 0
-    assert -som.score(iris[0]) < 0.6
+    middle = np.median(iris[0][:, 2])
+    counts = iris[0][:, 2] > middle
+    som = TopographicMap(4, 4, solver="gradient", max_iter=60, random_state=0)
+    som.fit(iris[0], sample_weight=counts)
+    assert som.codebook_[:, 2].min() > middle
+    assert som.unit_counts_.sum() == pytest.approx(counts.sum())
+    before = som.score(iris[0])
+    assert som.partial_fit(iris[0]).score(iris[0]) > before + 0.1
 
 
 def test_the_number_of_passes_falls_with_the_number_of_rows():

@@ -14,7 +14,7 @@ def test_the_way_there_and_back_keeps_shape_and_type(iris, name, dtype):
     fitted = FittedMap.of(TopographicMap(4, 3).fit(iris[0]))
     output, x = OUTPUTS[name], torch.from_numpy(iris[0]).to(dtype)
     there = output.transform(fitted, dtype)(x)
-    assert there.shape == (150, output.n_columns(fitted.lattice))
+    assert there.shape == (150, output.n_columns(fitted.lattice.n_units))
     back = output.inverse(fitted, there)
     assert back.shape == x.shape
     assert there.dtype == back.dtype == dtype
@@ -32,6 +32,14 @@ def test_huge_activations_have_a_mean(iris):
     som = TopographicMap(4, 4, output="activations").fit(iris[0])
     expected = som.inverse_transform(np.ones((1, 16)))
     np.testing.assert_allclose(som.inverse_transform(np.full((1, 16), np.finfo(float).max)), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("change", [{"output": "labels"}, {"lattice": "hex"}, {"winner": "far"}, {"p_norm": 0.5}], ids=str)
+def test_what_was_set_wrong_since_fit_is_named(change, iris):
+    som = TopographicMap(4, 4, winner="local").fit(iris[0]).set_params(**change)
+    for ask in (som.transform, som.inverse_transform):
+        with pytest.raises(ValueError, match=f"{next(iter(change))} must be"):
+            ask(iris[0][:, :2] if ask == som.inverse_transform else iris[0])
 
 
 @pytest.mark.parametrize("gaps", [False, True])

@@ -320,6 +320,9 @@ def test_wrong_input_is_refused(iris):
     som = TopographicMap(3, 3).fit(iris[0])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         LabelMapDisplay.from_estimator(som, iris[0], iris[1][:9])
+    for display, y in ((HitHistogramDisplay, None), (HitHistogramDisplay, iris[1]), (LabelMapDisplay, iris[1])):
+        with pytest.raises(ValueError, match="sample_weight must not be negative, got -1 in row 0"):
+            display.from_estimator(som, iris[0], y, sample_weight=-np.ones(150))
     with pytest.raises(ValueError, match="lattice must be one of 'rectangular', 'hexagonal', got 'cubic'"):
         UMatrixDisplay(som.u_matrix(), lattice="cubic").plot()
 

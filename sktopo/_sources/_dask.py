@@ -84,7 +84,7 @@ class DaskRows:
         wrong = np.flatnonzero(~((weight >= 0) & np.isfinite(weight)))
         if len(wrong):
             row = int(wrong[0])
-            raise ValueError(f"sample_weight must be finite and not negative, got {weight[row]!r} in row {row}.")
+            raise ValueError(f"sample_weight must be finite and not negative, got {weight[row]:g} in row {row}.")
         total = torch.from_numpy(weight)
         check_total_weight(float(total.sum()))
         return total
@@ -152,12 +152,14 @@ class DaskSource(Source):
         """The rows at ascending positions, fetched from the workers."""
         import dask
 
-        first, tasks = 0, []
-        for block, weight, length in zip(self._rows.blocks, self._rows.weights, self._rows.lengths, strict=True):
-            wanted = positions[(positions >= first) & (positions < first + length)] - first
-            if len(wanted):
-                tasks.append(self._delayed(_take, wanted, block, weight))
-            first += length
+        stops = torch.tensor(self._rows.lengths, device="cpu").cumsum(0)
+        wanted = torch.tensor_split(positions, torch.searchsorted(positions, stops[:-1]))
+        starts = (stops - torch.tensor(self._rows.lengths, device="cpu")).tolist()
+        tasks = [
+            self._delayed(_take, some - start, block, weight)
+            for some, start, block, weight in zip(wanted, starts, self._rows.blocks, self._rows.weights, strict=True)
+            if len(some)
+        ]
         rows = torch.cat(dask.compute(*tasks))
         return rows.coalesce() if rows.is_sparse else rows
 

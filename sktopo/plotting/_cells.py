@@ -3,30 +3,13 @@
 Positions are ``(x, y) = (column, row)`` in lattice units, with `y` pointing down as rows do.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sktopo.lattices import HexagonalLattice, Lattice, RectangularLattice, make_lattice
-
-_HALF_SIDE = 1 / math.sqrt(12)  # of a regular hexagon whose flat sides are 1 apart
-# Corners of a cell around its unit: all points that are nearer to it than to any other.
-CORNERS: dict[type[Lattice], NDArray[np.float64]] = {
-    RectangularLattice: np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]]),
-    HexagonalLattice: np.array(
-        [
-            [-0.5, -_HALF_SIDE],
-            [0, -2 * _HALF_SIDE],
-            [0.5, -_HALF_SIDE],
-            [0.5, _HALF_SIDE],
-            [0, 2 * _HALF_SIDE],
-            [-0.5, _HALF_SIDE],
-        ]
-    ),
-}
+from sktopo.lattices import Lattice, make_lattice
 
 
 @dataclass(frozen=True)
@@ -56,7 +39,7 @@ class Cells:
     @property
     def polygons(self) -> NDArray[np.float64]:
         """Cells of the units: (n_units, n_corners, 2)."""
-        return self.centers[:, None] + CORNERS[type(self.lattice)]
+        return self.centers[:, None] + self._corners
 
     def ghosts(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Cells beyond the edges of a torus, and the units that they repeat; none on a planar map."""
@@ -65,7 +48,12 @@ class Cells:
         outside = (rows < 0) | (rows >= height) | (columns < 0) | (columns >= width)
         rows, columns = rows[outside], columns[outside]
         places = np.stack([columns + self.lattice.odd_row_shift * (rows % 2), rows * self.lattice.row_spacing], axis=1)
-        return places[:, None] + CORNERS[type(self.lattice)], (rows % height) * width + columns % width
+        return places[:, None] + self._corners, (rows % height) * width + columns % width
+
+    @property
+    def _corners(self) -> NDArray[np.float64]:
+        """Corners of a cell from its unit: (n_corners, 2)."""
+        return np.array(self.lattice.cell_corners)[:, ::-1]
 
     def border(self) -> NDArray[np.float64]:
         """Sides that belong to one cell only: (n_sides, 2, 2)."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sktopo._fitted import FittedMap, open_query
 from sktopo._pipelines import last_step, unwrapped
 from sktopo.plotting._cells import Cells
-from sktopo.plotting._counts import checked_classes, class_counts, majority
+from sktopo.plotting._counts import checked_classes, counted_by_class, majority, units_of
 from sktopo.plotting._names import feature_names_of
 
 MOST_ROWS = 5000
@@ -60,11 +60,11 @@ class Content:
         map, samples = unwrapped(estimator, X)
         fitted, source = open_query(map, samples)
         kept = _kept_features(codebook, min(source.n_rows, MOST_ROWS))
-        units = source.map_rows(fitted.search(source.dtype).bmu).numpy()
+        units = units_of(fitted, source)
         listed = np.unique(np.linspace(0, len(units) - 1, min(len(units), MOST_ROWS)).round().astype(np.int64))
         samples_listed = source.take(torch.from_numpy(listed)).cpu()
         values = samples_listed.index_select(1, torch.from_numpy(kept)).to_dense().numpy()
-        label, classes, labels = _classes(map, samples, y, listed)
+        label, classes, labels = _classes(units, y, len(codebook), listed)
         rows = Rows(units[listed].astype(np.int32), _row_names(X, listed), labels, values, len(units))
         hits = np.bincount(units, minlength=len(codebook))
         names_kept = [known[i] for i in kept]
@@ -78,11 +78,13 @@ def _kept_features(codebook: NDArray[Any], n_rows: int) -> NDArray[np.int64]:
     return np.sort(np.argsort(-(codebook / (largest or 1)).var(axis=0), kind="stable")[:room])
 
 
-def _classes(map: Any, samples: Any, y: Any, listed: NDArray[np.int64]) -> tuple[Any, tuple[str, ...], list[str]]:
+def _classes(
+    units: NDArray[np.int64], y: Any, n_units: int, listed: NDArray[np.int64]
+) -> tuple[Any, tuple[str, ...], list[str]]:
     """Each unit's most frequent class, the classes, and those of the listed rows."""
     if y is None:
         return None, (), []
-    counts, classes = class_counts(map, samples, y)
+    counts, classes = counted_by_class(units, y, np.ones(len(units)), n_units)
     return majority(counts), tuple(_text(classes)), _text(checked_classes(y)[listed])
 
 

@@ -3,11 +3,13 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from sktopo._fitted import open_query
+from sktopo._fitted import FittedMap, open_query
 from sktopo._pipelines import unwrapped
+from sktopo._sources import Source
 
 # Numbers with a fraction may be classes (0.5, 1, 2), but not so many of them.
 MOST_FRACTIONS = 20
@@ -17,12 +19,24 @@ def class_counts(
     estimator: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """Weighted number of samples of each class on each unit (n_units, n_classes), and the classes in order."""
-    fitted, source = open_query(*unwrapped(estimator, X))
-    units = source.map_rows(fitted.search(source.dtype).bmu).numpy()  # not predict: that is lazy for dask
+    fitted, source = open_query(*unwrapped(estimator, X), sample_weight)
+    weight = source.weights(torch.arange(source.n_rows, device="cpu")).cpu().numpy()
+    return counted_by_class(units_of(fitted, source), y, weight, fitted.lattice.n_units)
+
+
+def units_of(fitted: FittedMap, source: Source) -> NDArray[np.int64]:
+    """Best matching units (n,) of all rows; `predict` would be lazy for dask."""
+    units: NDArray[np.int64] = source.map_rows(fitted.search(source.dtype).bmu).numpy()
+    return units
+
+
+def counted_by_class(
+    units: NDArray[np.int64], y: ArrayLike, weight: NDArray[np.float64], n_units: int
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """The same from the units (n,) and weights (n,) of the samples."""
     classes, index = np.unique(checked_classes(y), return_inverse=True)
-    weight = np.ones(len(units)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-    check_consistent_length(units, index, weight)
-    counts = np.zeros((fitted.lattice.n_units, len(classes)))
+    check_consistent_length(units, index)
+    counts = np.zeros((n_units, len(classes)))
     np.add.at(counts, (units, index), weight)
     return counts, classes
 

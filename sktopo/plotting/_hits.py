@@ -122,10 +122,14 @@ class HitHistogramDisplay:
             The display that has been drawn.
         """
         map, samples = unwrapped(estimator, X)
-        hits = map.hit_histogram(samples, sample_weight)
-        counts, classes = (None, None) if y is None else class_counts(map, samples, y, sample_weight)
-        options = {"lattice": map.lattice, "periodic": map.periodic}
-        display = cls(hits, class_counts=counts, classes=classes, **options)
+        options: dict[str, Any] = {"lattice": map.lattice, "periodic": map.periodic}
+        if y is None:
+            hits = map.hit_histogram(samples, sample_weight)
+        else:
+            counts, classes = class_counts(map, samples, y, sample_weight)
+            hits = counts.sum(axis=1).reshape(map.height_, map.width_)
+            options |= {"class_counts": counts, "classes": classes}
+        display = cls(hits, **options)
         return display.plot(ax=ax, cmap=cmap, colorbar=colorbar)
 
     def plot(self, *, ax: Any = None, cmap: Any = "viridis", colorbar: bool = True) -> Self:

@@ -19,7 +19,7 @@ from sktopo._device import wide_dtype
 from sktopo._frame import DataRange, Frame
 from sktopo._search import Search
 from sktopo._sources import Source
-from sktopo._statistics import Grid, UnitStatistics, distortion_sum
+from sktopo._statistics import UnitStatistics, distortion_sum
 from sktopo.distances import normalized
 from sktopo.initialization import Moments
 from sktopo.lattices import Lattice
@@ -152,7 +152,7 @@ class Solver(ABC):
     @classmethod
     def survey(cls, source: Source, generator: torch.Generator) -> Moments:  # noqa: ARG003
         """The moments from which the first codebook is made, and the frame of the run: those of all rows."""
-        return Moments(source, Grid(DataRange.of(source)))
+        return Moments(source, Frame(DataRange.of(source)))
 
     @property
     @abstractmethod
