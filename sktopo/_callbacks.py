@@ -7,7 +7,7 @@ import sklearn
 
 from sktopo.solvers import State
 
-__all__ = ["CallbackRun", "CallbackSupportMixin", "callbacks_of"]
+__all__ = ["CallbackSupportMixin", "CallbackWatcher", "callbacks_of"]
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -43,7 +43,7 @@ def callbacks_of(estimator: Any) -> list[Any]:
     return list(getattr(estimator, "_skl_callbacks", []))
 
 
-class CallbackRun:
+class CallbackWatcher:
     """Tells scikit-learn's callbacks how a run gets on: one task for the fit, one for each epoch.
 
     Before them, `keep` is told of every state that was reached.

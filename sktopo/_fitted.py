@@ -17,11 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sktopo._assignment import WINNERS, Averaging, Winner
+from sktopo._assignment import Averaging
 from sktopo._device import block_rows, resolve_device, wide_dtype
 from sktopo._masked_search import unit_observed
+from sktopo._model import Model
 from sktopo._namespaces import as_tensor, check_same_namespace
-from sktopo._options import check_p_norm, chosen
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
 from sktopo._sources import (
@@ -37,43 +37,27 @@ from sktopo._sources import (
 from sktopo._sparse import unit_rows
 from sktopo._validation import check_dask_features, check_partition, check_samples
 from sktopo.distances import normalized
-from sktopo.lattices import LATTICES, Lattice
-from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
 
-@dataclass(frozen=True)
-class FittedMap:
+@dataclass(frozen=True, kw_only=True)
+class FittedMap(Model):
     """What a fitted map knows, as tensors and objects."""
 
     codebook: Tensor
-    lattice: Lattice
-    neighborhood: Neighborhood
     sigma: float
-    p_norm: float
-    normalize: bool = False
-    winner: Winner = WINNERS["nearest"]
-    temperature: float = 0.0
 
     @classmethod
     def of(cls, estimator: Any) -> "FittedMap":
         """Read an estimator; NotFittedError if there is nothing to read."""
         check_is_fitted(estimator)
         codebook = as_tensor(estimator.codebook_)
-        device = _device(estimator, codebook)
-        return cls(
-            codebook.to(device),
-            chosen("lattice", estimator.lattice, LATTICES)(estimator.height_, estimator.width_, estimator.periodic),
-            chosen("neighborhood", estimator.neighborhood, NEIGHBORHOODS),
-            estimator.sigma_,
-            check_p_norm(estimator.p_norm),
-            bool(estimator.normalize),
-            chosen("winner", estimator.winner, WINNERS),
-            float(estimator.temperature),
-        )
+        codebook = codebook.to(_device(estimator, codebook))
+        sides = (estimator.height_, estimator.width_)
+        return cls.described_by(estimator, *sides, codebook=codebook, sigma=estimator.sigma_)
 
     def search(self, dtype: torch.dtype) -> Search:
         """A search of the codebook for samples of a type."""
-        return Search(self.codebook, self.p_norm, dtype, normalize=self.normalize)
+        return self.nearest_of(self.codebook, dtype)
 
     def averaging(self) -> Averaging:
         """Products with the neighborhood at the map's sigma."""
@@ -83,8 +67,7 @@ class FittedMap:
     def winner_search(self, dtype: torch.dtype) -> Search:
         """A search for the unit that takes a sample in training."""
         self.winner.check_temperature(self.temperature)
-        scores = self.winner.scores(self.averaging().average)
-        return Search(self.codebook, self.p_norm, dtype, make_scores=scores, normalize=self.normalize)
+        return self.winner_of(self.codebook, dtype, self.averaging())
 
     def wide_search(self) -> Search:
         """A search that computes in the widest type."""

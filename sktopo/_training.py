@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sktopo._assignment import WINNERS, Winner
+from sktopo._assignment import WINNERS
 from sktopo._callbacks import callbacks_of
 from sktopo._fitted import FittedMap
 from sktopo._frame import DataRange, Frame
@@ -23,8 +23,7 @@ from sktopo._statistics import UnitStatistics
 from sktopo._validation import check_codebook, check_known, make_generator
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
-from sktopo.lattices import LATTICES, Lattice
-from sktopo.neighborhoods import NEIGHBORHOODS
+from sktopo.lattices import LATTICES
 from sktopo.schedules import annealing
 from sktopo.solvers import (
     LARGEST_BATCH,
@@ -137,44 +136,29 @@ def label(estimator: Any, source: Source) -> dict[str, Any]:
 
 def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.Generator) -> tuple[Problem, Tensor]:
     """What is to be learned, and the first codebook."""
-    rule = _rule(estimator)
+    WINNERS[estimator.winner].check_temperature(float(estimator.temperature))
     moments = kind.survey(rows, generator)
     if moments.source is rows:
         check_known(moments.frame.unknown, moments.total_weight)
     elif bool(moments.frame.unknown.any()):  # the sample may have missed the few rows that have a value
         extent = DataRange.of(rows)
         check_known(extent.low > extent.high, extent.total_weight)
-    frame, lattice = moments.frame, _lattice(estimator, rows.total_weight, moments)
-    problem = Problem(
-        lattice,
-        NEIGHBORHOODS[estimator.neighborhood],
-        float(estimator.p_norm),
-        bool(estimator.normalize),
-        annealing(lattice.height, lattice.width, estimator.sigma_initial, estimator.sigma_final, kind.hold),
-        frame,
-        *rule,
-    )
+    frame, sides = moments.frame, _sides(estimator, rows.total_weight, moments)
+    schedule = annealing(*sides, estimator.sigma_initial, estimator.sigma_final, kind.hold)
+    problem = Problem.described_by(estimator, *sides, schedule=schedule, frame=frame)
     if isinstance(estimator.init, str):
-        return problem, frame.clipped(INITIALIZERS[estimator.init](lattice, moments, generator))
-    given = check_codebook(estimator.init, lattice.n_units, rows.n_features, "init")
+        return problem, frame.clipped(INITIALIZERS[estimator.init](problem.lattice, moments, generator))
+    given = check_codebook(estimator.init, problem.lattice.n_units, rows.n_features, "init")
     return problem, frame.to_frame(torch.from_numpy(given).to(frame.scale))
 
 
-def _lattice(estimator: Any, total_weight: float, moments: Moments) -> Lattice:
-    """The lattice that the parameters describe, or that the data suggests."""
-    kind, periodic = LATTICES[estimator.lattice], bool(estimator.periodic)
+def _sides(estimator: Any, total_weight: float, moments: Moments) -> tuple[int, int]:
+    """Height and width that the parameters say, or that the data suggests."""
     height, width = (None if side == "auto" else int(side) for side in (estimator.height, estimator.width))
     if height is None or width is None:
-        multiple = kind.height_multiple if periodic else 1
+        multiple = LATTICES[estimator.lattice].height_multiple if estimator.periodic else 1
         height, width = automatic_shape(total_weight, moments.plane, height, width, multiple)
-    return kind(height, width, periodic)
-
-
-def _rule(estimator: Any) -> tuple[Winner, float]:
-    """Which unit takes a sample, and at what temperature."""
-    winner, temperature = WINNERS[estimator.winner], float(estimator.temperature)
-    winner.check_temperature(temperature)
-    return winner, temperature
+    return height, width
 
 
 def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
@@ -187,10 +171,9 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     bounds = (estimator.sigma_initial, estimator.sigma_final)
     if math.isinf(estimator.weight_seen_):  # after fit, sigma stays where it is
         bounds = (fitted.sigma, fitted.sigma)
+    fitted.winner.check_temperature(fitted.temperature)
     schedule = annealing(lattice.height, lattice.width, *bounds, StreamSolver.hold)
-    problem = Problem(
-        lattice, fitted.neighborhood, fitted.p_norm, bool(estimator.normalize), schedule, frame, *_rule(estimator)
-    )
+    problem = Problem.described_by(estimator, lattice.height, lattice.width, schedule=schedule, frame=frame)
     mass = as_tensor(estimator.unit_counts_).to(codebook)
     observed, counts = (None, mass) if mass.ndim == 1 else (mass, mass.amax(dim=1))
     mass = counts[:, None] if observed is None else observed

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sktopo import maps, persistence
 from sktopo._assignment import WINNERS
-from sktopo._callbacks import CallbackRun, CallbackSupportMixin
+from sktopo._callbacks import CallbackSupportMixin, CallbackWatcher
 from sktopo._device import chunk_rows
 from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
 from sktopo._forks import in_any_process
@@ -246,13 +246,13 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             # where a run starts must not depend on its chunks: what is read first comes in chunks of the default size
             all_rows = open_source(self, samples, weight)
             training = Training.begin(self, all_rows, open_source(self, samples, weight, rows=self.batch_size))
-            watch = CallbackRun(self, X, y, lambda state: namespace.hold(training.learned(state)), training.keep)
-            state = training.solver.run(training.state, watch)
+            watcher = CallbackWatcher(self, X, y, lambda state: namespace.hold(training.learned(state)), training.keep)
+            state = training.solver.run(training.state, watcher)
             self._publish(namespace.hold(training.learned(state)))
             if is_dask(X) and hasattr(self, "labels_"):
                 del self.labels_  # of an earlier fit; those of this one would be as long as the data
             self._publish(namespace.hold(label(self, all_rows)))
-            watch.end(state)
+            watcher.end(state)
             training.close()
         return self
 
@@ -500,25 +500,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         True
         """
         check_is_fitted(self)
-        codebook = as_tensor(self.codebook_)
-        layer = TopographicLayer(
-            codebook.shape[1],
-            self.height_,
-            self.width_,
-            self.p_norm,
-            normalize=bool(self.normalize),
-            lattice=self.lattice,
-            periodic=bool(self.periodic),
-            neighborhood=self.neighborhood,
-            winner=self.winner,
-            lattice_p_norm=2,
-            device=device,
-            dtype=codebook.dtype if dtype is None else dtype,
-            generator=torch.Generator(),
-        )
-        with torch.no_grad():
-            layer.codebook.copy_(codebook)
-        return layer
+        return FittedMap.of(self).layer_of(as_tensor(self.codebook_), device, dtype)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted map to a file: arrays and JSON, no pickle.

@@ -8,7 +8,6 @@ from sktopo._frame import DataRange
 from sktopo._sources import ArraySource
 from sktopo._statistics import Grid, UnitStatistics
 from sktopo.lattices import HexagonalLattice, RectangularLattice
-from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import ExponentialSchedule
 from sktopo.solvers import SOLVERS, Problem, Settings, State, StreamSolver, first_state
 from sktopo.solvers._stream import Stage, Step, default_rows, plan, stages, step_rows, window
@@ -48,7 +47,7 @@ def run(rng):
 
 def make_problem(lattice, frame, initial=1.5, final=0.5, hold=0.2, p_norm=2.0):
     schedule = ExponentialSchedule(initial, final, hold)
-    return Problem(lattice, NEIGHBORHOODS["gaussian"], p_norm, False, schedule, frame)
+    return Problem(lattice=lattice, p_norm=p_norm, schedule=schedule, frame=frame)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

@@ -1,6 +1,6 @@
 """How a map is trained: one loop, and a step for each solver."""
 
-from sktopo.solvers._base import Problem, Run, Settings, Solver, State, first_state
+from sktopo.solvers._base import Problem, Settings, Solver, State, Watcher, first_state
 from sktopo.solvers._batch import BatchSolver
 from sktopo.solvers._gradient import GradientSolver
 from sktopo.solvers._stream import StreamSolver, continue_stream
@@ -11,11 +11,11 @@ __all__ = [
     "BatchSolver",
     "GradientSolver",
     "Problem",
-    "Run",
     "Settings",
     "Solver",
     "State",
     "StreamSolver",
+    "Watcher",
     "choose_solver",
     "continue_stream",
     "first_state",

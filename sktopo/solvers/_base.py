@@ -14,32 +14,25 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from sktopo._assignment import WINNERS, Averaging, Winner
+from sktopo._assignment import Averaging
 from sktopo._device import wide_dtype
 from sktopo._frame import DataRange, Frame
-from sktopo._search import Search
+from sktopo._model import Model
 from sktopo._sources import Source
 from sktopo._statistics import UnitStatistics, distortion_sum
 from sktopo.distances import normalized
 from sktopo.initialization import Moments
 from sktopo.lattices import Lattice
-from sktopo.neighborhoods import Neighborhood
 from sktopo.schedules import ExponentialSchedule
 from sktopo.solvers._assigned import Assigned, hard_shares, soft_shares
 
 
-@dataclass(frozen=True)
-class Problem:
+@dataclass(frozen=True, kw_only=True)
+class Problem(Model):
     """What is to be learned: everything that does not change during a run."""
 
-    lattice: Lattice
-    neighborhood: Neighborhood
-    p_norm: float
-    normalize: bool
-    sigma: ExponentialSchedule
+    schedule: ExponentialSchedule  # of sigma
     frame: Frame
-    winner: Winner = WINNERS["nearest"]
-    temperature: float = 0.0  # in squared units of the data
 
     def constrained(self, codebook: Tensor) -> Tensor:
         """A codebook in the frame, its prototypes of unit norm if the problem asks for that."""
@@ -47,20 +40,13 @@ class Problem:
             return codebook
         return self.frame.to_frame(normalized(self.frame.from_frame(codebook), self.p_norm))
 
-    def search(
-        self, codebook: Tensor, averaging: Averaging, dtype: torch.dtype, center: Tensor | None = None
-    ) -> Search:
-        """A search for the units that take samples of a type, of a codebook in the data's own coordinates."""
-        scores = self.winner.scores(averaging.average)
-        return Search(codebook, self.p_norm, dtype, center, scores, normalize=self.normalize)
-
     def assign(
         self, codebook: Tensor, averaging: Averaging, dtype: torch.dtype, center: Tensor | None = None
     ) -> Callable[[Tensor, Tensor], Assigned]:
-        """What the units of such a codebook take of a chunk of samples and weights."""
+        """What the units of a codebook, in the data's own coordinates, take of a chunk of samples and weights."""
         if self.temperature == 0:
-            return partial(hard_shares, self.frame, search=self.search(codebook, averaging, dtype, center))
-        search = self.search(codebook, averaging, wide_dtype(codebook.device), center)
+            return partial(hard_shares, self.frame, search=self.winner_of(codebook, dtype, averaging, center))
+        search = self.winner_of(codebook, wide_dtype(codebook.device), averaging, center)
         return partial(soft_shares, self.frame, search=search, temperature=self.temperature)
 
     def loss(self, assigned: Assigned, gathered: UnitStatistics, codebook: Tensor) -> float:
@@ -101,11 +87,11 @@ class State(NamedTuple):
 def first_state(problem: Problem, codebook: Tensor) -> State:
     """The state of a run that starts from a codebook (in the frame)."""
     none = UnitStatistics.none(len(codebook), codebook)
-    return State(problem.constrained(codebook), problem.sigma(0.0), none, problem.lattice)
+    return State(problem.constrained(codebook), problem.schedule(0.0), none, problem.lattice)
 
 
-class Run(Protocol):
-    """Who watches a run."""
+class Watcher(Protocol):
+    """Who is told how a run gets on."""
 
     @property
     def silent(self) -> bool:
@@ -163,20 +149,20 @@ class Solver(ABC):
     def step(self, state: State, epoch: int) -> State:
         """One epoch."""
 
-    def run(self, state: State, watch: Run) -> State:
+    def run(self, state: State, watcher: Watcher) -> State:
         """Train from a state, the first one or one that an earlier run has reached, and return the last."""
-        watch.begin(self.n_epochs)
-        loop = partial(self._loop, state, watch)
+        watcher.begin(self.n_epochs)
+        loop = partial(self._loop, state, watcher)
         # a run that nobody watches is handed over once, not epoch by epoch
-        return self._by(loop) if watch.silent and not self.together else loop()
+        return self._by(loop) if watcher.silent and not self.together else loop()
 
-    def _loop(self, state: State, watch: Run) -> State:
+    def _loop(self, state: State, watcher: Watcher) -> State:
         for epoch in range(len(state.losses), self.n_epochs):
             if self._rests(state):
                 break
-            watch.begin_epoch()
+            watcher.begin_epoch()
             state = self._by(partial(self.step, state, epoch))
-            if watch.end_epoch(state):
+            if watcher.end_epoch(state):
                 break
         return state
 
@@ -187,7 +173,7 @@ class Solver(ABC):
     def _rests(self, state: State) -> bool:
         """Whether sigma has reached its last value, on all units, and the codebook moves no more."""
         problem = self.problem
-        settled = bool(state.losses) and state.sigma == problem.sigma.final and state.lattice == problem.lattice
+        settled = bool(state.losses) and state.sigma == problem.schedule.final and state.lattice == problem.lattice
         return settled and state.movement <= self.settings.tol
 
 

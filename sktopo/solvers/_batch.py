@@ -49,14 +49,14 @@ class BatchSolver(Solver):
         """One pass over all rows."""
         problem, previous = self.problem, state.codebook
         # a single epoch is the last one
-        sigma = problem.sigma(epoch / (self.n_epochs - 1) if self.n_epochs > 1 else 1.0)
+        sigma = problem.schedule(epoch / (self.n_epochs - 1) if self.n_epochs > 1 else 1.0)
         averaging = Averaging(self._smoother.at(sigma), previous, problem.lattice.n_units)
         assigned = self._assigned(previous, averaging)
         statistics = assigned.units
         gathered = statistics.smoothed(problem.winner.spreading(averaging))
         loss = problem.loss(assigned, gathered, previous)
         codebook = problem.constrained(update_codebook(gathered, previous))
-        moved = movement(codebook, previous, statistics) if sigma == problem.sigma.final else math.inf
+        moved = movement(codebook, previous, statistics) if sigma == problem.schedule.final else math.inf
         return State(codebook, sigma, statistics, problem.lattice, (*state.losses, loss), state.passes + 1, moved)
 
     def _assigned(self, codebook: Tensor, averaging: Averaging) -> Assigned:
@@ -64,7 +64,7 @@ class BatchSolver(Solver):
         prototypes = grid.from_frame(codebook)
         if problem.temperature > 0:  # shares are no integers: they are summed in floating point
             return self.source.reduce(problem.assign(prototypes, averaging, self.source.dtype))
-        search = problem.search(prototypes, averaging, self.source.dtype)
+        search = problem.winner_of(prototypes, self.source.dtype, averaging)
         if self._kept:
             first, *others = [grid.added(limbs, search.bmu(x), n_units) for x, limbs in self._kept]
             return Assigned(grid.statistics(sum(others, first)))

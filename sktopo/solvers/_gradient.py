@@ -104,7 +104,7 @@ class GradientSolver(Solver):
             part = rows.part(start, min(start + self._batch, rows.n_rows))
             done = (first + (last - first) * start / rows.n_rows) / self._passes
             final_step = last >= self._passes and start + self._batch >= rows.n_rows
-            sigma = self.problem.sigma(1.0 if final_step else done)
+            sigma = self.problem.schedule(1.0 if final_step else done)
             for group in optimizer.param_groups:
                 group["lr"] = self._step_size * min(1.0, (1 - done) / self.hold)
             optimizer.zero_grad()
@@ -127,25 +127,8 @@ class GradientSolver(Solver):
 
     def _layer(self, codebook: Tensor) -> TopographicLayer:
         """A layer that trains a codebook of the frame."""
-        problem, lattice = self.problem, self.problem.lattice
-        layer = TopographicLayer(
-            codebook.shape[1],
-            lattice.height,
-            lattice.width,
-            problem.p_norm,
-            normalize=problem.normalize,
-            lattice=lattice.name,
-            periodic=lattice.periodic,
-            neighborhood=problem.neighborhood.name,
-            winner=problem.winner.name,
-            lattice_p_norm=2,
-            device=codebook.device,
-            dtype=self.source.dtype,
-            generator=torch.Generator(),
-        )
-        with torch.no_grad():
-            layer.codebook.copy_(problem.frame.from_frame(codebook) if problem.normalize else codebook)
-        return layer
+        start = self.problem.frame.from_frame(codebook) if self.problem.normalize else codebook
+        return self.problem.layer_of(start, codebook.device, self.source.dtype)
 
     def _codebook(self, layer: TopographicLayer) -> Tensor:
         """Its codebook, in the frame."""

@@ -104,7 +104,7 @@ class Stage:
         """Search some rows and add their statistics to those of the rows before, which fade."""
         problem, averaging = self.problem, self._averaging(sigma)
         added = self._assigned(place.codebook, averaging, rows)
-        remembered = window(problem.lattice.n_units, sigma) * (RESTING_MEMORY if sigma == problem.sigma.final else 1)
+        remembered = window(problem.lattice.n_units, sigma) * (RESTING_MEMORY if sigma == problem.schedule.final else 1)
         statistics = added.units.plus(place.statistics, max(0.0, 1 - rows.total_weight / remembered))
         return Place(self._codebook(statistics, averaging, place.codebook), statistics, sigma, added)
 
@@ -121,7 +121,7 @@ class Stage:
         spread = problem.winner.spreading(self._averaging(place.sigma))
         loss = problem.loss(place.latest, place.latest.units.smoothed(spread), place.codebook)
         loss *= problem.winner.coarse_factor(problem.lattice.n_units / self.lattice.n_units)
-        rests = place.sigma == problem.sigma.final and state.lattice == self.lattice
+        rests = place.sigma == problem.schedule.final and state.lattice == self.lattice
         moved = movement(place.codebook, state.codebook, place.latest.units) if rests else math.inf
         losses, passes = (*state.losses, loss), state.passes + passes
         return State(place.codebook, place.sigma, place.statistics, self.lattice, losses, passes, moved)
@@ -156,7 +156,7 @@ class StreamSolver(Solver):
             n_drawn = default_rows(source.n_rows, problem.lattice.n_units)
         else:
             n_drawn = max(1, round(wanted * source.n_rows))
-        self._stages = stages(plan(problem, settings.batch_size, n_drawn), problem.sigma.final)
+        self._stages = stages(plan(problem, settings.batch_size, n_drawn), problem.schedule.final)
         self._rows = source.draw_in_parts(n_drawn, settings.generator)
 
     @classmethod
@@ -200,7 +200,7 @@ def plan(problem: Problem, batch_size: int | None, n_drawn: int) -> list[Step]:
 
     A step takes as many rows as the degrees of freedom at its sigma want, so that most rows go to the narrow ones.
     """
-    schedule = problem.sigma
+    schedule = problem.schedule
 
     def annealed(n_steps: int) -> list[float]:
         return [schedule((1 - schedule.hold) * t / n_steps) for t in range(n_steps)]
@@ -235,7 +235,7 @@ def continue_stream(problem: Problem, settings: Settings, source: Source, state:
     stage = Stage(problem, problem.lattice)
     place, start = stage.enter(state), 0
     while start < source.n_rows:
-        sigma = problem.sigma(min(1.0, seen / enough))
+        sigma = problem.schedule(min(1.0, seen / enough))
         stop = min(source.n_rows, start + step_rows(problem, sigma, settings.batch_size))
         rows = order.part(start, stop)
         if rows.total_weight > 0:
