@@ -17,7 +17,7 @@ from sktopo._minima import Repeats
 from sktopo._powers import LARGEST_DIRECT_POWER, multiplies_out, roots, sums_of_powers
 from sktopo._search import Scores
 from sktopo._sparse_search import SparseSearch
-from sktopo.distances import FEWEST_UNITS, minkowski, scores
+from sktopo.distances import minkowski, padded, scores
 
 
 class LocalEuclideanScores(Scores):
@@ -37,8 +37,7 @@ class LocalEuclideanScores(Scores):
         super().__init__(centered, p_norm)
         wide = centered.to(wide_dtype(centered.device))
         smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centered)
-        padding = (0, max(0, FEWEST_UNITS - len(centered)))
-        self._right = torch.nn.functional.pad(smoothed.T, padding).contiguous()
+        self._right = padded(smoothed.T)
         self._repeats = Repeats(smoothed)
         self._average = average
 

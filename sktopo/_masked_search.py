@@ -15,8 +15,8 @@ from torch import Tensor
 
 from sktopo._device import block_rows, rounded_rows, row_by_row, wide_dtype
 from sktopo._minima import Repeats, first_minimum, two_minima
-from sktopo._powers import multiplies_out, roots, sums_of_powers
-from sktopo.distances import FEWEST_UNITS, masked_minkowski, normalized, paired_distance, scores
+from sktopo._powers import elementwise_power, multiplies_out, roots, sums_of_powers
+from sktopo.distances import masked_minkowski, normalized, padded, paired_distance, scores
 
 # A scaled value beyond this is equally far from all units, to its last digit.
 LARGEST_VALUE = 1e100
@@ -57,9 +57,7 @@ class MaskedSearch:
         else:
             self._average_scores = average
         self._repeats = Repeats(torch.cat([products, squares], dim=1))
-        padding = (0, max(0, FEWEST_UNITS - len(codebook)))
-        self._products = torch.nn.functional.pad(products.T, padding).contiguous()
-        self._squares = torch.nn.functional.pad(squares.T, padding).contiguous()
+        self._products, self._squares = padded(products.T), padded(squares.T)
         self._rows = block_rows(len(codebook), scaled.element_size())
 
     def bmu(self, x: Tensor) -> Tensor:
@@ -105,7 +103,7 @@ class MaskedSearch:
     def _enlargement(self, seen: Tensor) -> Tensor:
         """From the observed features to all of them; a maximum needs none."""
         share: Tensor = seen.shape[1] / seen.sum(dim=1).to(self.codebook)
-        return share ** (0.0 if math.isinf(self.p_norm) else 1 / self.p_norm)
+        return elementwise_power(share, 0.0 if math.isinf(self.p_norm) else 1 / self.p_norm)
 
     def _blocks(self, x: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Consecutive rows, centered and scaled, with zeros for what is missing, and what is there.

@@ -1,5 +1,6 @@
 """From what a user has fitted to the map inside: a Pipeline ends in it, and a search has it as its best estimator."""
 
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -53,9 +54,44 @@ def unwrapped(estimator: Any, X: Any) -> tuple[Any, Any]:
         If there is no map inside.
     """
     map = last_step(estimator)
-    while estimator is not map:
+    for before in _steps_before_the_map(estimator):
+        X = before.transform(X)
+    return map, X
+
+
+def names_at_the_map(estimator: Any) -> Any:
+    """Names of the features as they reach the map inside.
+
+    Parameters
+    ----------
+    estimator : TopographicMap, Pipeline or search
+        A fitted map, a fitted Pipeline that ends in one, or a fitted search over either.
+
+    Returns
+    -------
+    array-like of str, or None
+        What the map was told, or what the steps before it say; None if one of them names nothing.
+
+    Raises
+    ------
+    TypeError
+        If there is no map inside.
+    """
+    map, names = last_step(estimator), None
+    for before in _steps_before_the_map(estimator):
+        try:
+            names = before.get_feature_names_out(names)
+        except (AttributeError, ValueError):  # a step that names nothing, or for which these are no names
+            names = None
+    return getattr(map, "feature_names_in_", names)
+
+
+def _steps_before_the_map(estimator: Any) -> Iterator[Any]:
+    """What rows go through on their way to the map inside, Pipeline by Pipeline."""
+    while hasattr(estimator, "best_estimator_") or hasattr(estimator, "steps"):
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         else:
-            estimator, X = estimator[-1], (estimator[:-1].transform(X) if len(estimator.steps) > 1 else X)
-    return map, X
+            if len(estimator.steps) > 1:
+                yield estimator[:-1]
+            estimator = estimator[-1]

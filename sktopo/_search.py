@@ -20,7 +20,7 @@ from sktopo._minima import Repeats, first_minimum, two_minima
 from sktopo._powers import LARGEST_DIRECT_POWER, elementwise_power, multiplies_out, sums_of_powers
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
-from sktopo.distances import CANCELLED, FEWEST_UNITS, minkowski, paired_distance, scores
+from sktopo.distances import CANCELLED, minkowski, padded_units, paired_distance, scores
 
 # Where torch has several threads, a product for all of them at once fills so many blocks.
 BLOCKS_AT_ONCE = 4
@@ -153,7 +153,7 @@ class Search:
             stop = min(n, start + rows)
             if stop - start != size:
                 size = stop - start
-                room = scratch("scores", len(samples), max(self.n_units, FEWEST_UNITS), centered)
+                room = scratch("scores", len(samples), padded_units(self.n_units), centered)
                 block = room[:size, : self.n_units]
             self._scores.fill(room, samples)
             yield slice(start, stop), block
@@ -218,7 +218,7 @@ class EuclideanScores(Scores):
         super().__init__(centered, p_norm)
         self._n_units = n_units = len(centered)
         # padded units have score 0 and are not looked at
-        self._right = centered.new_zeros(centered.shape[1] + 1, max(n_units, FEWEST_UNITS))
+        self._right = centered.new_zeros(centered.shape[1] + 1, padded_units(n_units))
         torch.mul(centered.T, -2, out=self._right[:-1, :n_units])
         torch.sum(centered.square(), dim=1, out=self._right[-1, :n_units])
         self._repeats = Repeats(centered)

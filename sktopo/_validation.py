@@ -126,8 +126,10 @@ def check_samples(
         return _checked_dask(estimator, X, sample_weight, reset=reset), None
     check_plain(X)
     if isinstance(X, torch.Tensor):
-        _check_tensor(X)
+        check_tensor(X)
         X = X if dispatches() else X.numpy()
+    elif isinstance(X, np.ndarray) and X.dtype == ">f4":
+        X = X.astype(np.float32)  # which would become float64
     library = Namespace.of(X).library
     with _naming_the_place(X):
         X = validate_data(
@@ -148,6 +150,7 @@ def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool) ->
     """A dask collection of the right width and with the right names; its values are checked where they are."""
     if estimator.device not in (None, "cpu", torch.device("cpu")):
         raise ValueError(f"device={estimator.device!r}: dask input is computed on the CPUs of its workers; use None.")
+    _check_dask_shape(X)
     rows = DaskRows.of(X, sample_weight)
     if not rows.n_features or not sum(rows.lengths):
         raise ValueError(f"X has {sum(rows.lengths)} sample(s) and {rows.n_features} feature(s); at least 1 is needed.")
@@ -157,8 +160,32 @@ def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool) ->
 
 def check_dask_features(estimator: Any, X: Any, *, reset: bool) -> None:
     """Raise ValueError for a dask collection of another width, or with other names, than fit's; computes nothing."""
+    _check_dask_shape(X)
     features = X._meta if hasattr(X, "columns") else np.empty((1, X.shape[1]))
     validate_data(estimator, features, reset=reset, skip_check_array=True)
+
+
+def _check_dask_shape(X: Any) -> None:
+    """Raise ValueError for a dask collection that is no table."""
+    if getattr(X, "ndim", None) != 2:
+        dimensions = f" of {X.ndim} dimension(s)" if hasattr(X, "ndim") else ""
+        raise ValueError(f"Expected a 2D dask array or a dask data frame, got a dask {type(X).__name__}{dimensions}.")
+
+
+def check_lazy_output(estimator: Any) -> None:
+    """Raise ValueError if scikit-learn would turn a dask array into a data frame, and so compute all of it here."""
+    container = output_container(estimator) or sklearn.get_config()["transform_output"]
+    if container != "default":
+        raise ValueError(
+            f"transform answers dask input with a lazy dask array, of which set_output(transform={container!r}) would "
+            "bring everything here; use set_output(transform='default'), or call map_partitions with transform."
+        )
+
+
+def output_container(estimator: Any) -> str | None:
+    """What `set_output` was told for `transform`; None if it was not called."""
+    container: str | None = getattr(estimator, "_sklearn_output_config", {}).get("transform")
+    return container
 
 
 def check_partition(
@@ -255,7 +282,9 @@ def check_codebook(
     if isinstance(given, torch.Tensor):
         given = given.detach().cpu().numpy()
     # a copy: what came from a worker's memory map is read-only
-    codebook = np.array(check_array(given, dtype=np.float64, input_name=name), order="C")
+    codebook = np.array(
+        check_array(given, dtype=np.float64, input_name=name, ensure_2d=False, allow_nd=True), order="C"
+    )
     expected = (len(codebook) if n_units is None else n_units, n_features)
     if codebook.shape != expected:
         raise ValueError(
@@ -289,7 +318,7 @@ def check_plain(values: Any, name: str = "X") -> None:
         )
 
 
-def _check_tensor(X: torch.Tensor) -> None:
+def check_tensor(X: torch.Tensor) -> None:
     """Raise ValueError for a tensor that cannot be taken, and say what to do."""
     if X.requires_grad:
         raise ValueError("X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach().")
@@ -304,7 +333,7 @@ def _check_tensor(X: torch.Tensor) -> None:
 def _checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     check_plain(sample_weight, "sample_weight")
     if isinstance(sample_weight, torch.Tensor) or not Namespace.of(sample_weight).is_numpy:
-        sample_weight = as_tensor(sample_weight).cpu().numpy()
+        sample_weight = as_tensor(sample_weight).detach().cpu().to(torch.float64).numpy()
     try:
         with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
             weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)

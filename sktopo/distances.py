@@ -17,8 +17,9 @@ from sktopo._powers import LARGEST_DIRECT_POWER
 # the number of rows nor on the number of threads (docs/decisions/0002-stable-rows.md).
 LARGEST_SLICE = 320
 HALF_PRECISION = (torch.float16, torch.bfloat16)
-# A matrix product with fewer columns takes another path through the BLAS, whose rows are not reproducible.
-FEWEST_UNITS = 16
+# A matrix product with fewer columns takes another path through the BLAS, and columns that are left over beside its
+# tiles are summed in an order that depends on the row's place: their number is made a multiple of this.
+FEWEST_COLUMNS, COLUMN_MULTIPLE = 16, 4
 # Below this share of its terms a squared distance has lost too many digits to cancellation.
 CANCELLED = 1e-6
 # Distances beyond this or its inverse are computed again with scaling: their powers may have left the type's range.
@@ -42,6 +43,39 @@ def operand(centered_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
     """
     last = centered_codebook.square().sum(dim=1, keepdim=True) if sqnorm is None else sqnorm
     return torch.cat([-2 * centered_codebook, last], dim=1).T
+
+
+def padded_units(n_units: int) -> int:
+    """Columns of a product whose rows are the same beside any others.
+
+    Parameters
+    ----------
+    n_units : int
+        Columns that are wanted.
+
+    Returns
+    -------
+    int
+        A multiple of 4, at least 16.
+    """
+    return max(FEWEST_COLUMNS, -(-n_units // COLUMN_MULTIPLE) * COLUMN_MULTIPLE)
+
+
+def padded(right: Tensor) -> Tensor:
+    """A right factor of `scores` with as many columns as `padded_units` says.
+
+    Parameters
+    ----------
+    right : Tensor of shape (n_features + 1, n_units)
+        From `operand`.
+
+    Returns
+    -------
+    Tensor of shape (n_features + 1, n_columns)
+        With columns of zeros after those of the units, contiguous.
+    """
+    n_units = right.shape[1]
+    return torch.nn.functional.pad(right, (0, padded_units(n_units) - n_units)).contiguous()
 
 
 def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:

@@ -22,11 +22,14 @@ from sktopo._outputs import OUTPUTS, Output
 from sktopo._sources import ArraySource, TensorSource, is_dask
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
+    check_lazy_output,
     check_plain,
     check_samples,
     check_supported,
+    check_tensor,
     features_of_the_map,
     fit_context,
+    output_container,
     parameter_constraints,
     restored,
 )
@@ -339,6 +342,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             If X is not usable; the message names the cause.
         """
         if is_dask(X):
+            check_lazy_output(self)
             return answer_lazily(self, X, "transform", self._n_features_out)
         fitted, source = open_query(self, X, columns=self._n_features_out, method="transform")
         return Namespace.of(X).array(source.map_rows(self._chosen_output.transform(fitted, source.dtype)))
@@ -418,6 +422,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         fitted, output = FittedMap.of(self), self._chosen_output
         check_same_namespace(self, X, "inverse_transform")
         check_plain(X)
+        if isinstance(X, torch.Tensor):
+            check_tensor(X)
         namespace = Namespace.of(X)
         values = check_array(X, dtype=[namespace.library.float64, namespace.library.float32])
         columns = output.n_columns(fitted.lattice.n_units)
@@ -534,7 +540,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             "estimator": type(self).__name__,
             "parameters": self.get_params(deep=False),
             "fitted": {name: value for name, value in vars(self).items() if name.endswith("_") and name[0] != "_"},
-            "output": getattr(self, "_sklearn_output_config", {}).get("transform"),
+            "output": output_container(self),
         }
         persistence.write(path, content)
 

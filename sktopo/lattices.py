@@ -245,6 +245,10 @@ class Lattice(ABC):
             Not negative; each row sums to 1.
         """
         position = coordinates[:, 0] / self.row_spacing
+        # a row's own coordinate may come back beside the row, where rows are an irrational number apart
+        row = position.round()
+        on_row = (position - row).abs() <= 2 * torch.finfo(position.dtype).eps * row.abs()
+        position = torch.where(on_row, row, position)
         if not self.periodic:
             position = position.clamp(0, self.height - 1)
         row = position.floor()

@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from distributed import Client, LocalCluster
 from scipy.sparse import csr_array
 from sklearn.base import clone
@@ -194,8 +195,25 @@ def test_what_is_wrong_is_named(X, som):
         clone(som).fit(lazy, sample_weight=np.ones(5))
     with pytest.raises(ValueError, match=r"one chunk at a time: call it with X.partitions\[i\].compute"):
         clone(som).partial_fit(lazy)
+    fitted = clone(som).fit(lazy)
     with pytest.raises(ValueError, match="X has 3 features, but TopographicMap is expecting 4"):
-        clone(som).fit(lazy).predict(lazy[:, :3])
+        fitted.predict(lazy[:, :3])
+    for ask in (clone(som).fit, fitted.predict, fitted.score):
+        with pytest.raises(ValueError, match=r"Expected a 2D dask array .* got a dask Array of 1 dimension"):
+            ask(lazy[:, 0])
+        with pytest.raises(ValueError, match=r"Expected a 2D dask array .* got a dask Series of 1 dimension"):
+            ask(dd.from_dask_array(lazy)[0])
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_a_lazy_answer_is_not_turned_into_a_frame(X, som, container):
+    lazy = da.from_array(X, chunks=(200, 4))
+    fitted = clone(som).fit(lazy)
+    with pytest.raises(ValueError, match=rf"set_output\(transform='{container}'\) would bring everything here"):
+        clone(fitted).fit(lazy).set_output(transform=container).transform(lazy)
+    with sklearn.config_context(transform_output=container), pytest.raises(ValueError, match="lazy dask array"):
+        fitted.transform(lazy)
+    assert isinstance(fitted.set_output(transform="default").transform(lazy), da.Array)
 
 
 @pytest.fixture(scope="module")

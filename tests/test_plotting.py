@@ -10,11 +10,13 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.collections import LineCollection, PolyCollection
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_wine
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sktopo import TopographicMap
 from sktopo.lattices import HexagonalLattice
@@ -194,6 +196,34 @@ def test_component_planes_say_what_is_wrong(iris):
             ComponentPlanesDisplay.from_estimator(som, features=[feature])
     with pytest.raises(ValueError, match="feature_names must name the 4 features that reach the map, got 1 names"):
         ComponentPlanesDisplay.from_estimator(som, feature_names=["a"])
+    with pytest.raises(ValueError, match="name at least one of the features"):
+        ComponentPlanesDisplay.from_estimator(som, features=[])
+    with pytest.raises(ValueError, match="n_columns must be at least 1, got 0"):
+        ComponentPlanesDisplay.from_estimator(som, n_columns=0)
+    figure = plt.figure()
+    for ax in (figure.add_axes([0, 0, 1, 1]), figure.add_subplot().inset_axes([0, 0, 1, 1])):
+        with pytest.raises(ValueError, match="ax is no part of a grid of subplots"):
+            ComponentPlanesDisplay.from_estimator(som, ax=ax)
+        assert ax.axison
+
+
+def test_names_find_their_way_through_pipelines(iris):
+    frame = pd.DataFrame(iris[0], columns=list("abcd"))
+    turned = make_column_transformer(("passthrough", [2, 0, 1]), verbose_feature_names_out=False)
+    search = GridSearchCV(make_pipeline(turned, TopographicMap(3, 3)), {"topographicmap__height": [3]}, cv=2)
+    for estimator, names in (
+        (make_pipeline(StandardScaler(), PCA(2), TopographicMap(3, 3)), ["pca0", "pca1"]),
+        (make_pipeline(StandardScaler(), make_pipeline(PCA(2), TopographicMap(3, 3))), ["pca0", "pca1"]),
+        (make_pipeline(StandardScaler(), make_pipeline(turned, TopographicMap(3, 3))), ["c", "a", "b"]),
+        (make_pipeline(StandardScaler(), search), ["c", "a", "b"]),
+        (make_pipeline("passthrough", TopographicMap(3, 3)), ["a", "b", "c", "d"]),
+    ):
+        assert ComponentPlanesDisplay.from_estimator(estimator.fit(frame)).feature_names == names
+    for first in ("passthrough", FunctionTransformer(lambda x: x[:, :2])):
+        bare = make_pipeline(first, TopographicMap(3, 3)).fit(iris[0])
+        expected = [f"feature {i}" for i in range(4 if first == "passthrough" else 2)]
+        assert ComponentPlanesDisplay.from_estimator(bare).feature_names == expected
+    plt.close("all")
 
 
 def test_hits_are_painted_and_units_without_samples_are_not(som, iris):

@@ -1,13 +1,16 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from oracles import distances
 
+from sktopo._local_scores import local_scores
 from sktopo._search import Search
 
 
-def search(W, p=2.0, dtype=torch.float64):
-    return Search(torch.from_numpy(np.asarray(W)), p, dtype)
+def search(W, p=2.0, dtype=torch.float64, make_scores=None):
+    return Search(torch.from_numpy(np.asarray(W)), p, dtype, make_scores=make_scores)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (5, 3, 2), (200, 17, 15), (70, 300, 40), (100, 784, 9)])
@@ -64,15 +67,33 @@ def test_of_equal_prototypes_the_lower_units_win(container, dtype, k, d, rng):
     assert torch.equal(second, first + k)
 
 
+def halfway_to_the_mean(values):
+    return (values + values.mean(dim=0)) / 2
+
+
+RULES = {"nearest": None, "local": partial(local_scores, average=halfway_to_the_mean)}
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("k", [1, 2, 9, 100, 400])
-@pytest.mark.parametrize("d", [3, 64, 784])
-def test_a_rows_answer_never_depends_on_its_neighbors(dtype, k, d, rng):
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    ("p", "k", "d"),
+    [
+        *((2.0, k, d) for k in (1, 2, 9, 17, 21, 35, 81, 100, 195, 399, 400) for d in (3, 20, 64, 784)),
+        *((p, 35, 20) for p in (1.0, 1.5, 2.3, 3.0, 10.0, np.inf)),
+    ],
+)
+def test_a_rows_answer_never_depends_on_its_neighbors(p, k, d, rule, gaps, dtype, rng):
     X, W = torch.from_numpy(rng.normal(size=(150, d)).astype(dtype)), rng.normal(size=(k, d)).astype(dtype)
-    ready = search(W, dtype=X.dtype)
-    together = ready.distances(X)
-    for rows in (slice(0, 1), slice(17, 18), slice(3, 90), slice(100, 150)):
+    if gaps:
+        some = torch.from_numpy(rng.random((75, d - 1)) < 0.2)
+        X[::2, 1:] = X[::2, 1:].masked_fill(some, torch.nan)
+    ready = search(W, p, X.dtype, RULES[rule])
+    together, own = ready.distances(X), ready.distance(X, ready.bmu(X))
+    for rows in (slice(0, 1), slice(17, 18), slice(3, 90), slice(4, 60), slice(100, 150)):
         assert torch.equal(ready.distances(X[rows]), together[rows])
+        assert torch.equal(ready.distance(X[rows], ready.bmu(X[rows])), own[rows])
 
 
 def test_answers_do_not_depend_on_the_number_of_threads(rng):

@@ -41,6 +41,7 @@ PARAMETERS = [
     ({"output": "labels"}, "'output' parameter"),
     ({"init": "zeros"}, "'init' parameter"),
     ({"init": np.zeros((9, 2))}, r"init must have shape \(n_units, n_features\) = \(9, 3\), got \(9, 2\)"),
+    ({"init": np.zeros(27)}, r"init must have shape \(n_units, n_features\) = \(9, 3\), got \(27,\)"),
     ({"init": np.full((9, 3), np.nan)}, "init contains NaN"),
     ({"solver": "newton"}, "'solver' parameter"),
     ({"max_iter": 0}, "'max_iter' parameter"),
@@ -134,6 +135,8 @@ def test_bad_weights_are_named(weight, message):
         ("activations", np.zeros((4, 9)), "every row needs one above 0"),
         ("activations", -np.ones((4, 9)), "must not be negative"),
         ("distances", np.full((4, 9), np.nan), "NaN"),
+        ("coordinates", torch.zeros(4, 2, requires_grad=True), "requires grad"),
+        ("coordinates", torch.zeros(4, 2, dtype=torch.bfloat16), "only float32 and float64 are computed in"),
     ],
 )
 def test_inverse_transform_checks_its_input(output, values, message):

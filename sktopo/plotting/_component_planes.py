@@ -145,9 +145,13 @@ class ComponentPlanesDisplay:
         Raises
         ------
         ValueError
-            If there are more planes than axes.
+            If there are no planes, no columns, more planes than axes, or an axes that cannot be divided.
         """
         n = len(self.component_planes)
+        if not n:
+            raise ValueError("There are no planes to draw; name at least one of the features.")
+        if n_columns is not None and n_columns < 1:
+            raise ValueError(f"n_columns must be at least 1, got {n_columns!r}.")
         columns = math.ceil(math.sqrt(n)) if n_columns is None else n_columns
         cells = Cells.named(self.lattice, self.component_planes.shape[1:], self.periodic)
         if ax is None:
@@ -190,8 +194,11 @@ def _divided(ax: Any, n: int, columns: int) -> tuple[Any, list[Any]]:
     """The figure and `n` axes in it: in the room of one axes, or those that are given."""
     rows = -(-n // columns)
     if hasattr(ax, "get_subplotspec"):
+        room = ax.get_subplotspec()
+        if room is None:
+            raise ValueError(f"ax is no part of a grid of subplots; give one that is, to be divided, or {n} axes.")
         ax.set_axis_off()
-        places = ax.get_subplotspec().subgridspec(rows, columns, hspace=0.35, wspace=0.35)
+        places = room.subgridspec(rows, columns, hspace=0.35, wspace=0.35)
         return ax.figure, [ax.figure.add_subplot(places[i // columns, i % columns]) for i in range(n)]
     given = list(np.asarray(ax, dtype=object).ravel())
     if len(given) < n:
