@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from sktopo._device import block_rows, chunk_rows, rounded_rows, wide_dtype
+from sktopo._device import block_rows, blocks, chunk_rows, rounded_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats, first_minimum, two_minima
 from sktopo._powers import LARGEST_DIRECT_POWER, elementwise_power, multiplies_out, sums_of_powers
@@ -106,7 +106,11 @@ class Search:
         """Exact distance of each sample to its unit, in the widest type: (n,)."""
         if x.is_sparse:
             return self._sparse.distance(x, unit, self)
-        result = paired_distance(x, self.codebook.index_select(0, unit), self.p_norm, self._wide)
+        result = torch.empty(len(x), dtype=self._wide, device=x.device)
+        for rows in blocks(len(x), x.shape[1], self.codebook.itemsize):
+            own = scratch("prototypes", rows.stop - rows.start, x.shape[1], self.codebook)
+            torch.index_select(self.codebook, 0, unit[rows], out=own)
+            result[rows] = paired_distance(x[rows], own, self.p_norm, self._wide)
         if math.isnan(_ends(result)[0]):
             gaps = torch.isnan(result)
             result[gaps] = self._masked.distance(x[gaps], unit[gaps])
