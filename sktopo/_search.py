@@ -24,6 +24,8 @@ from sktopo.distances import CANCELLED, minkowski, padded_units, paired_distance
 
 # Where torch has several threads, a product for all of them at once fills so many blocks.
 BLOCKS_AT_ONCE = 4
+# So many prototypes tell where the others are; a prime, so that they come from all columns of a map.
+MOST_OF_MEDIAN = 251
 
 
 class Search:
@@ -290,7 +292,9 @@ def plain_scores(centered: Tensor, p_norm: float) -> Scores:
 
 
 def _median(points: Tensor) -> Tensor:
-    """Median of each feature, the lower one of two."""
+    """Median of each feature, the lower one of two; of many points it is that of some, evenly spaced."""
+    if len(points) > MOST_OF_MEDIAN:
+        points = points[torch.arange(MOST_OF_MEDIAN, device=points.device) * len(points) // MOST_OF_MEDIAN]
     if points.device.type != "cpu":
         return points.median(dim=0).values
     ordered, position = points.clone(), (len(points) - 1) // 2
