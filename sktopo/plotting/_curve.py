@@ -38,7 +38,7 @@ class TrainingCurveDisplay:
 
     See Also
     --------
-    sktopo.metrics.distortion : The same loss for other samples.
+    sktopo.metrics.distortion : For ``winner="nearest"`` the same loss, of other samples.
 
     References
     ----------
