@@ -4,11 +4,13 @@ Only public parameters and attributes of the estimator are read; nothing is set 
 """
 
 import math
+import warnings
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from sktopo._assignment import WINNERS
@@ -21,6 +23,7 @@ from sktopo._namespaces import as_tensor
 from sktopo._sources import DaskSource, Source
 from sktopo._statistics import UnitStatistics
 from sktopo._validation import check_codebook, check_known, make_generator
+from sktopo.annealing import collapses
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES
@@ -146,6 +149,7 @@ def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.
     frame, sides = moments.frame, _sides(estimator, rows.total_weight, moments)
     schedule = annealing(*sides, estimator.sigma_initial, estimator.sigma_final, kind.hold)
     problem = Problem.described_by(estimator, *sides, schedule=schedule, frame=frame)
+    _warn_of_collapse(problem, moments)
     if isinstance(estimator.init, str):
         return problem, frame.clipped(INITIALIZERS[estimator.init](problem.lattice, moments, generator))
     given = check_codebook(estimator.init, problem.lattice.n_units, rows.n_features, "init")
@@ -159,6 +163,24 @@ def _sides(estimator: Any, total_weight: float, moments: Moments) -> tuple[int, 
         multiple = LATTICES[estimator.lattice].height_multiple if estimator.periodic else 1
         height, width = automatic_shape(total_weight, moments.plane, height, width, multiple)
     return height, width
+
+
+def _warn_of_collapse(problem: Problem, moments: Moments) -> None:
+    """Warn if the temperature leaves every prototype at the mean."""
+    # what is critical is known where distances are Euclidean and complete
+    if problem.temperature == 0 or problem.p_norm != 2 or problem.normalize or problem.frame.extent.missing:
+        return
+    variance, sigma = float((moments.plane.spread[0] * problem.frame.scale).square()), problem.schedule.final
+    if problem.lattice.n_units > 1 and collapses(
+        problem.temperature, variance, problem.lattice, problem.neighborhood, sigma
+    ):
+        warnings.warn(
+            f"temperature={problem.temperature:g} is above the critical one, so that every prototype will lie at the "
+            f"mean of X, whose leading variance is {variance:g}. Try a twentieth of what "
+            "sktopo.annealing.critical_temperature says.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
 
 
 def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:

@@ -14,10 +14,13 @@ from torch import Tensor
 from sktopo._assignment import Averaging
 from sktopo._options import check_sigma, chosen
 from sktopo._smoothing import make_smoother
-from sktopo.lattices import make_lattice
-from sktopo.neighborhoods import NEIGHBORHOODS
+from sktopo.lattices import Lattice, make_lattice
+from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
 __all__ = ["critical_temperature"]
+
+# A temperature may exceed the critical one by this factor before it counts as higher.
+ROUNDING = 1.001
 
 
 def critical_temperature(
@@ -82,22 +85,64 @@ def critical_temperature(
         raise ValueError(f"covariance must be a square matrix, got shape {tuple(matrix.shape)}.")
     check_sigma(sigma)
     units = make_lattice(lattice, height, width, periodic)
-    smooth = make_smoother(units, chosen("neighborhood", neighborhood, NEIGHBORHOODS)).at(sigma)
-    averaging = Averaging(smooth, matrix.new_empty(0), units.n_units)
-    return float(torch.linalg.eigvalsh(matrix)[-1]) * _largest_eigenvalue(averaging, units.n_units)
+    kind = chosen("neighborhood", neighborhood, NEIGHBORHOODS)
+    return float(torch.linalg.eigvalsh(matrix)[-1]) * _Stiffness(units, kind, sigma).largest()
 
 
-def _largest_eigenvalue(averaging: Averaging, n_units: int) -> float:
-    """``lambda_max(D^-1 G^T (I - 11^T / K) G)`` by Lanczos iteration: no matrix of K x K is formed."""
-    root = averaging.spread(torch.ones(n_units, 1, dtype=torch.float64, device="cpu")).sqrt()
+def collapses(temperature: float, variance: float, lattice: Lattice, neighborhood: Neighborhood, sigma: float) -> bool:
+    """Whether a temperature is above the critical one, at the least cost.
 
-    def product(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        # a symmetric matrix that is similar: D^-1/2 G^T (I - 11^T / K) G D^-1/2
-        means = averaging.average(torch.from_numpy(values).view(-1, 1) / root)
-        return (averaging.spread(means - means.mean()) / root).view(-1).numpy()
+    Parameters
+    ----------
+    temperature : float
+        In squared units of the data.
+    variance : float
+        The samples' variance along their leading principal axis.
+    lattice : Lattice
+        Where the units sit.
+    neighborhood : Neighborhood
+        Function of the lattice distance.
+    sigma : float
+        Its radius.
 
-    start = torch.randn(n_units, generator=torch.Generator().manual_seed(0), dtype=torch.float64, device="cpu").numpy()
-    if not product(start).any():  # a single unit, or a neighborhood that makes all units alike
-        return 0.0
-    operator = LinearOperator((n_units, n_units), matvec=product, dtype=np.float64)
-    return float(eigsh(operator, k=1, which="LA", v0=start, return_eigenvectors=False)[0])
+    Returns
+    -------
+    bool
+        Whether every prototype of a soft map then lies at the mean.
+    """
+    if temperature >= variance:
+        return True
+    # who cools down from the critical temperature itself is not above it by a rounding error
+    stiffness, wanted = _Stiffness(lattice, neighborhood, sigma), temperature / variance / ROUNDING
+    return wanted > stiffness.at_least() and wanted > stiffness.largest()
+
+
+class _Stiffness:
+    """The matrix ``D^-1 G^T (I - 11^T / K) G``, whose eigenvalues are at most 1, as a product: it is never formed."""
+
+    def __init__(self, lattice: Lattice, neighborhood: Neighborhood, sigma: float) -> None:
+        self._lattice = lattice
+        like = torch.empty(0, dtype=torch.float64, device="cpu")
+        self._averaging = Averaging(make_smoother(lattice, neighborhood).at(sigma), like, lattice.n_units)
+        self._root = self._averaging.spread(like.new_ones(lattice.n_units, 1)).sqrt()
+
+    def largest(self) -> float:
+        """Largest eigenvalue, by Lanczos iteration."""
+        n_units = self._lattice.n_units
+        start = torch.randn(n_units, generator=torch.Generator().manual_seed(0), dtype=torch.float64, device="cpu")
+        if not self._times(start.numpy()).any():  # a single unit, or a neighborhood that makes all units alike
+            return 0.0
+        operator = LinearOperator((n_units, n_units), matvec=self._times, dtype=np.float64)
+        return float(eigsh(operator, k=1, which="LA", v0=start.numpy(), return_eigenvectors=False)[0])
+
+    def at_least(self) -> float:
+        """A lower bound of it: the map's longer axis, stretched evenly."""
+        axis = self._lattice.coordinates()[:, int(self._lattice.width > self._lattice.height)]
+        stretched = ((axis - axis.mean()) * self._root.view(-1)).numpy()
+        length = float(stretched @ stretched)
+        return float(stretched @ self._times(stretched)) / length if length > 0 else 0.0
+
+    def _times(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The product of a symmetric matrix with the same eigenvalues, ``D^-1/2 G^T (I - 11^T / K) G D^-1/2``."""
+        means = self._averaging.average(torch.from_numpy(values).view(-1, 1) / self._root)
+        return (self._averaging.spread(means - means.mean()) / self._root).view(-1).numpy()

@@ -1,8 +1,12 @@
+import re
+
 import numpy as np
 import pytest
 import torch
 from oracles import lattice_distances, neighborhood_matrix
+from sklearn.base import clone
 from sklearn.datasets import make_swiss_roll
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from sktopo import TopographicMap
@@ -58,6 +62,7 @@ def test_what_is_wrong_is_named(change, message):
         critical_temperature(np.eye(2), **{"height": 3, "width": 3, "sigma": 1.0, **change})
 
 
+@pytest.mark.filterwarnings("ignore:temperature=.* is above the critical one")
 @pytest.mark.parametrize("sigma", [0.7, 1.2])
 def test_the_map_collapses_just_above_and_spreads_just_below(arrangement, sigma):
     """Soft EM from a small map: its spread dies out at 1.02 T_c and grows at 0.98 T_c."""
@@ -73,6 +78,27 @@ def test_the_map_collapses_just_above_and_spreads_just_below(arrangement, sigma)
         spreads[factor] = np.abs(som.codebook_ - som.codebook_.mean(axis=0)).max()
     assert spreads[1.02] < 1e-3
     assert spreads[0.98] > 0.05
+
+
+@pytest.mark.parametrize("solver", ["batch", "stream", "gradient"])
+@pytest.mark.parametrize("init", ["pca", "random", "given"])
+def test_a_fit_that_will_collapse_says_so(arrangement, solver, init):
+    X = np.random.default_rng(0).normal(size=(400, 3)) * [2.0, 1.0, 0.5] + 5
+    som = TopographicMap(
+        6, 4, **arrangement, init=X[:24] if init == "given" else init, winner="local", sigma_final=1.2, solver=solver,
+        max_iter=1, random_state=0,
+    )  # fmt: skip
+    T = critical_temperature(np.cov(X.T, bias=True), 6, 4, 1.2, **arrangement)
+    for temperature in (0, T / 20, 0.98 * T, T):
+        som.set_params(temperature=temperature).fit(X)
+    for temperature in (1.02 * T, 1e300):
+        with pytest.warns(
+            ConvergenceWarning, match=re.escape(f"temperature={temperature:g} is above the critical one")
+        ):
+            som.set_params(temperature=temperature).fit(X)
+    # where the formula does not hold nothing is said
+    for other in ({"p_norm": 1}, {"normalize": True}):
+        clone(som).set_params(**other).fit(X)
 
 
 def layer_of(codebook):

@@ -24,6 +24,9 @@ from sktopo.lattices import HexagonalLattice, RectangularLattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.nn import TopographicLayer
 
+# maps that collapse obey the same laws
+pytestmark = pytest.mark.filterwarnings("ignore:temperature=.* is above the critical one")
+
 TEMPERATURES = [0.0, 0.2]
 MAPS = {
     "rectangular": (False, False),

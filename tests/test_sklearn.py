@@ -42,7 +42,7 @@ CONFIGURATIONS = [
     TopographicMap(3, 4, winner="local", output="activations"),
     TopographicMap(3, 3, winner="local", temperature=0.01),
     TopographicMap(4, 3, lattice="hexagonal", periodic=True, winner="local", temperature=0.01, output="activations"),
-    TopographicMap(2, 3, solver="gradient", winner="local", temperature=0.1, max_iter=3, random_state=0),
+    TopographicMap(2, 3, solver="gradient", winner="local", temperature=0.01, max_iter=3, random_state=0),
     TopographicMap(1, 9),
     TopographicMap(30, 30, max_iter=3),
     TopographicMap(4, 4, batch_size=7, tol=1e-3, device="cpu"),

@@ -10,6 +10,9 @@ from sklearn.base import clone
 from sktopo import TopographicMap
 from sktopo.metrics import topographic_error
 
+# maps that collapse obey the same laws
+pytestmark = pytest.mark.filterwarnings("ignore:temperature=.* is above the critical one")
+
 LATTICES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
 TEMPERATURES = [0.0, 0.05, 1.0]
 
