@@ -22,8 +22,6 @@ from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
 from sktopo.distances import CANCELLED, minkowski, padded_units, paired_distance, scores
 
-# Where torch has several threads, a product for all of them at once fills so many blocks.
-BLOCKS_AT_ONCE = 4
 # So many prototypes tell where the others are; a prime, so that they come from all columns of a map.
 MOST_OF_MEDIAN = 251
 
@@ -154,9 +152,9 @@ class Search:
     def _blocks(self, centered: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
         """Consecutive blocks of the first `n` centered rows, and their scores, each valid until the next."""
         # Every call of torch hands Python's lock to another worker, so there are few: one cuts all rows into blocks.
-        rows, size, start = self._rows * (1 if torch.get_num_threads() == 1 else BLOCKS_AT_ONCE), -1, 0
-        for samples in torch.split(centered, rows):
-            stop = min(n, start + rows)
+        size, start = -1, 0
+        for samples in torch.split(centered, self._rows):
+            stop = min(n, start + self._rows)
             if stop - start != size:
                 size = stop - start
                 room = scratch("scores", len(samples), padded_units(self.n_units), centered)

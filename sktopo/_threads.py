@@ -11,7 +11,6 @@ import multiprocessing
 import multiprocessing.context
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,9 +27,6 @@ from torch import Tensor
 QUEUED_PER_WORKER = 2
 # Bytes that a thread keeps for a use: chunks of very wide rows, or blocks of very large maps, are larger.
 LARGEST_KEPT = 16 * 2**20
-# A main thread that waited so many seconds, and for this share of the time, shares its cores; for so many seconds it
-# computes alone then (docs/decisions/0006-stream.md).
-NOTICED_WAIT, CROWDED_SHARE, CROWDED_FOR = 0.005, 0.2, 5.0
 # Further callers wait for their turn.
 MOST_CONDUCTORS = 64
 
@@ -141,25 +137,6 @@ def run_alone(function: Callable[[], Result]) -> Result:
     except BaseException:
         abandoned.set()
         raise
-
-
-def run_together(function: Callable[[], Result]) -> Result:
-    """``function()`` by the main thread with the threads of OpenMP that it has; on any other thread as `run_alone`.
-
-    They spin between large operations that follow each other closely, and so begin at once where a worker of the pool
-    must be woken and then waits for Python's lock. A second thread that had such a team would make both sleep, and a
-    forked child would wait for threads that it does not have. On a machine whose cores are busy with something else the
-    spinning is ruinous: the main thread notices that it was kept waiting, and computes alone for a while.
-    """
-    owner = threading.current_thread() is threading.main_thread() and not is_forked()
-    if not owner or time.monotonic() < getattr(_owned, "crowded_until", 0.0):
-        return run_alone(function)
-    begun, computed = time.perf_counter(), time.thread_time()
-    result = function()
-    passed, computed = time.perf_counter() - begun, time.thread_time() - computed
-    if passed - computed > max(NOTICED_WAIT, CROWDED_SHARE * passed):
-        _owned.crowded_until = time.monotonic() + CROWDED_FOR
-    return result
 
 
 def is_forked() -> bool:

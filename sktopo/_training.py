@@ -112,7 +112,7 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
         seen, dtype = 0.0, _dtype(source)
         problem, codebook = _problem(estimator, StreamSolver, source, generator)
         state = first_state(problem, codebook)
-    state = source.together(partial(continue_stream, problem, settings, source, state, seen))
+    state = source.alone(partial(continue_stream, problem, settings, source, state, seen))
     return {**_learned(StreamSolver, problem, state, dtype), "weight_seen_": seen + source.total_weight}
 
 

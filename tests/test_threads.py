@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sktopo import _threads
-from sktopo._threads import map_chunks, run_alone, run_together, scratch, share_out
+from sktopo._threads import map_chunks, run_alone, scratch, share_out
 
 
 @pytest.fixture
@@ -91,15 +91,6 @@ def test_an_abandoned_run_ends(two_threads, monkeypatch):
     assert ended.wait(10)
 
 
-def test_the_main_thread_runs_together_and_others_alone(two_threads, monkeypatch):
-    monkeypatch.setattr(_threads._owned, "crowded_until", 0.0, raising=False)
-    found = []
-    other = threading.Thread(target=lambda: found.append(run_together(torch.get_num_threads)))
-    other.start()
-    other.join()
-    assert (run_together(torch.get_num_threads), found) == (2, [1])
-
-
 def test_callers_share_the_workers(two_threads):
     names = []
 
@@ -142,15 +133,6 @@ def test_one_thread_needs_no_pool(two_threads):
     torch.set_num_threads(1)
     names = set(map_chunks(lambda _: threading.current_thread().name, range(3)))
     assert names == {threading.current_thread().name}
-
-
-def test_a_main_thread_that_is_kept_waiting_computes_alone_for_a_while(two_threads, monkeypatch):
-    monkeypatch.setattr(_threads._owned, "crowded_until", 0.0, raising=False)
-    assert run_together(torch.get_num_threads) == 2
-    run_together(lambda: time.sleep(0.05))  # as if something else had the cores
-    assert run_together(torch.get_num_threads) == 1
-    monkeypatch.setattr(_threads._owned, "crowded_until", time.monotonic())
-    assert run_together(torch.get_num_threads) == 2
 
 
 def test_a_thread_keeps_no_large_memory():

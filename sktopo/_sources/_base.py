@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sktopo._device import chunk_rows, rounded_rows, wide_dtype
 from sktopo._sources._draws import MOST_AT_ONCE, DrawnPositions, strata
-from sktopo._threads import QUEUED_PER_WORKER, map_chunks, run_alone, run_together, share_out
+from sktopo._threads import QUEUED_PER_WORKER, map_chunks, run_alone, share_out
 
 Result = TypeVar("Result")
 
@@ -58,10 +58,6 @@ class Source(ABC):
     def alone(self, function: Callable[[], Result]) -> Result:
         """``function()``, on the CPU by a thread that computes alone and leaves the other cores to the chunks."""
         return run_alone(function) if self.device.type == "cpu" else function()
-
-    def together(self, function: Callable[[], Result]) -> Result:
-        """``function()``, on the CPU with all cores for each of its operations."""
-        return run_together(function) if self.device.type == "cpu" else function()
 
     def map_chunks(self, step: Callable[[Tensor, Tensor], Result]) -> Iterator[Result]:
         """``step(x, weight)`` of every chunk, in order; on the CPU several chunks are worked on at a time."""

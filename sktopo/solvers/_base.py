@@ -125,8 +125,6 @@ class Solver(ABC):
     epoch_name: ClassVar[str] = "epoch"
     # share of the run, at its end, in which sigma stays at its last value
     hold: ClassVar[float]
-    # whether a step is run by the caller, all cores working on each operation, and not by a thread that computes alone
-    together: ClassVar[bool] = False
     # whether it can make a part of a pass
     takes_fractions: ClassVar[bool]
 
@@ -154,21 +152,17 @@ class Solver(ABC):
         watcher.begin(self.n_epochs)
         loop = partial(self._loop, state, watcher)
         # a run that nobody watches is handed over once, not epoch by epoch
-        return self._by(loop) if watcher.silent and not self.together else loop()
+        return self.source.alone(loop) if watcher.silent else loop()
 
     def _loop(self, state: State, watcher: Watcher) -> State:
         for epoch in range(len(state.losses), self.n_epochs):
             if self._rests(state):
                 break
             watcher.begin_epoch()
-            state = self._by(partial(self.step, state, epoch))
+            state = self.source.alone(partial(self.step, state, epoch))
             if watcher.end_epoch(state):
                 break
         return state
-
-    def _by(self, function: Callable[[], State]) -> State:
-        """``function()`` by the threads that suit the steps."""
-        return self.source.together(function) if self.together else self.source.alone(function)
 
     def _rests(self, state: State) -> bool:
         """Whether sigma has reached its last value, on all units, and the codebook moves no more."""

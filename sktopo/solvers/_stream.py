@@ -146,7 +146,6 @@ class StreamSolver(Solver):
     name: ClassVar[str] = "stream"
     epoch_name: ClassVar[str] = "annealing stage"
     hold: ClassVar[float] = 0.2
-    together: ClassVar[bool] = True
     takes_fractions: ClassVar[bool] = True
 
     def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
