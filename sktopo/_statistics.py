@@ -8,7 +8,9 @@ Integer weights multiply those integers, so that they equal repeated rows to the
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,7 +91,7 @@ class UnitStatistics:
             table.index_add_(0, unit[rows], values)
         if bool(torch.isnan(table[:, width + 1]).any()):
             return cls._of_incomplete(frame, x, weight, unit, n_units)
-        return cls(table[:, width], table[:, :width], table[:, width + 1])
+        return cls._from_table(table, width)
 
     @classmethod
     def of_shares(cls, frame: Frame, x: Tensor, weight: Tensor, shares: Tensor) -> "UnitStatistics":
@@ -98,8 +100,7 @@ class UnitStatistics:
         missing = bool(torch.isnan(samples).any())
         values = _filled(samples) if missing else _with_squares(samples)
         table = shares.T @ _weigh(values, weight)
-        sums, *observed = torch.split(table[:, :-2], x.shape[1], dim=1)
-        return cls(table[:, -2], sums, table[:, -1], *observed)
+        return cls._from_table(table, x.shape[1])
 
     @classmethod
     def _of_sparse(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
@@ -123,8 +124,7 @@ class UnitStatistics:
         table = frame.scale.new_zeros(n_units, width)
         for rows in blocks(len(x), width, table.itemsize):
             table.index_add_(0, unit[rows], _weigh(_filled(frame.samples(x[rows])), weight[rows]))
-        sums, observed = table[:, :-2].chunk(2, dim=1)
-        return cls(table[:, -2], sums, table[:, -1], observed)
+        return cls._from_table(table, x.shape[1])
 
     def __add__(self, other: "UnitStatistics") -> "UnitStatistics":
         """Statistics of both sets of samples together."""
@@ -132,28 +132,28 @@ class UnitStatistics:
 
     def plus(self, other: "UnitStatistics", factor: float) -> "UnitStatistics":
         """The same, with the weights of the other samples times a factor."""
-        observed = None
-        if self.observed is not None or other.observed is not None:
-            observed = torch.add(self.mass, other.mass, alpha=factor)
+        if (self.observed is None) == (other.observed is None):
+            return self._of_table(torch.add(self._table, other._table, alpha=factor))
         return UnitStatistics(
             torch.add(self.counts, other.counts, alpha=factor),
             torch.add(self.sums, other.sums, alpha=factor),
             torch.add(self.squares, other.squares, alpha=factor),
-            observed,
+            torch.add(self.mass, other.mass, alpha=factor),
         )
 
     def smoothed(self, smooth: Callable[[Tensor], Tensor]) -> "UnitStatistics":
         """What every unit gathers from the units around it, by one product."""
-        return self._of_table(smooth(self._table()))
+        return self._of_table(smooth(self._table))
 
     def moved(self, units: Tensor, shares: Tensor, n_units: int) -> "UnitStatistics":
         """Statistics on another lattice, where unit j's samples are shared among `units[j]` by `shares[j]`."""
-        table = self._table()
+        table = self._table
         moved = table.new_zeros(n_units, table.shape[1])
         for unit, share in zip(units.T, shares.T, strict=True):
             moved.index_add_(0, unit, table * share[:, None])
         return self._of_table(moved)
 
+    @cached_property
     def _table(self) -> Tensor:
         """All sums side by side, a row for each unit: features, what was observed of them, counts, squares."""
         observed = [] if self.observed is None else [self.observed]
@@ -161,9 +161,19 @@ class UnitStatistics:
 
     def _of_table(self, table: Tensor) -> "UnitStatistics":
         """Statistics of the same kind from such a table."""
-        width = self.sums.shape[1]
-        observed = None if self.observed is None else table[:, width:-2]
-        return UnitStatistics(table[:, -2], table[:, :width], table[:, -1], observed)
+        return UnitStatistics._from_table(table, self.sums.shape[1])
+
+    @classmethod
+    def _from_table(cls, table: Tensor, n_features: int) -> "UnitStatistics":
+        """Statistics whose sums are columns of a table."""
+        observed = table[:, n_features:-2] if table.shape[1] > n_features + 2 else None
+        statistics = cls(table[:, -2], table[:, :n_features], table[:, -1], observed)
+        vars(statistics)["_table"] = table
+        return statistics
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The sums alone travel; a table is made of them again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class Grid(Frame):
