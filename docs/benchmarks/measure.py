@@ -176,14 +176,16 @@ def time_against_units(plan: Plan) -> list[dict[str, Any]]:
 
 
 def scaling(cases: Iterable[tuple[NDArray[np.float32], int]], plan: Plan) -> list[dict[str, Any]]:
-    """Time fits of growing cases; a contender that passes the budget sits the next ones out."""
+    """Time fits of growing cases; one that would pass the budget, if time grew like the product, is not begun."""
     names = [name for name in SCALING_CONTENDERS if CONTENDERS[name].is_built]
     for name in names:
         CONTENDERS[name].warm_up()
-    points = []
+    points: list[dict[str, Any]] = []
+    spent = dict.fromkeys(names, 0.0)  # seconds for each score of the product
     for X, side in cases:
+        names = [name for name in names if spent[name] * len(X) * side**2 <= plan.budget]
         tasks = {name: partial(CONTENDERS[name].fit, X, side, side, None) for name in names}
         seconds = in_turns({"floor": floor_of(X, side**2)[1]} | tasks, plan.repeats)
         points += [{"contender": name, "rows": len(X), "units": side**2, "seconds": seconds[name]} for name in seconds]
-        names = [name for name in names if median(seconds[name]) <= plan.budget]
+        spent = {name: median(seconds[name]) / len(X) / side**2 for name in names}
     return points
