@@ -20,52 +20,8 @@ from sktopo._sparse_search import SparseSearch
 from sktopo.distances import minkowski, padded, scores
 
 
-class LocalEuclideanScores(Scores):
-    """Local errors less the sample's own squared norm, ``(G q)_j - 2 x.v_j``, by one matrix product.
-
-    Parameters
-    ----------
-    centered : Tensor of shape (n_units, n_features)
-        Prototypes, centered.
-    p_norm : float
-        2.
-    average : callable
-        ``G @ values``.
-    """
-
-    def __init__(self, centered: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
-        super().__init__(centered, p_norm)
-        wide = centered.to(wide_dtype(centered.device))
-        smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centered)
-        self._right = padded(smoothed.T)
-        self._repeats = Repeats(smoothed)
-        self._average = average
-
-    def fill(self, block: Tensor, samples: Tensor) -> None:
-        """One matrix product."""
-        self._repeats.share(scores(samples, self._right, out=block))
-
-    def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
-        """Squared distances to the smoothed prototypes, plus the spread of the prototypes around each unit."""
-        wide = codebook.to(wide_dtype(codebook.device))
-        scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(wide.abs().max()))[1]))
-        center = wide.mean(dim=0)
-        spread = (wide - center) * scale  # a spread may be far smaller than an offset
-        smoothed = self._average(torch.cat([spread, spread.square().sum(dim=1, keepdim=True)], dim=1))
-        added = smoothed[:, -1] - smoothed[:, :-1].square().sum(dim=1)
-        return SparseSearch(smoothed[:, :-1] / scale + center, p_norm, added.clamp(min=0).sqrt() / scale)
-
-    def for_gaps(self, codebook: Tensor, p_norm: float, normalize: bool) -> MaskedSearch:
-        """Local errors over the observed features."""
-        return MaskedSearch(codebook, p_norm, normalize, self._average)
-
-    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
-        """Roots of the local errors."""
-        return (block + centered.square().sum(dim=1, keepdim=True)).clamp_(min=0).sqrt_()
-
-
-class LocalMinkowskiScores(Scores):
-    """Local errors for other norms: squared distances, averaged over the lattice.
+class LocalScores(Scores):
+    """What is compared where the winner has the least local error.
 
     Parameters
     ----------
@@ -78,12 +34,52 @@ class LocalMinkowskiScores(Scores):
     """
 
     def __init__(self, centered: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
-        super().__init__(centered.to(wide_dtype(centered.device)), p_norm)
+        super().__init__(centered, p_norm)
         self._average = average
+
+    def for_gaps(self, codebook: Tensor, p_norm: float, normalize: bool) -> MaskedSearch:
+        """Local errors over the observed features."""
+        return MaskedSearch(codebook, p_norm, normalize, self._average)
+
+
+class LocalEuclideanScores(LocalScores):
+    """Local errors less the sample's own squared norm, ``(G q)_j - 2 x.v_j``, by one matrix product."""
+
+    def __init__(self, centered: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(centered, p_norm, average)
+        wide = centered.to(wide_dtype(centered.device))
+        smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centered)
+        self._right = padded(smoothed.T)
+        self._repeats = Repeats(smoothed)
+
+    def fill(self, block: Tensor, samples: Tensor) -> None:
+        """One matrix product."""
+        self._repeats.copy_first(scores(samples, self._right, out=block))
+
+    def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
+        """Squared distances to the smoothed prototypes, plus the spread of the prototypes around each unit."""
+        wide = codebook.to(wide_dtype(codebook.device))
+        scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(wide.abs().max()))[1]))
+        center = wide.mean(dim=0)
+        spread = (wide - center) * scale  # a spread may be far smaller than an offset
+        smoothed = self._average(torch.cat([spread, spread.square().sum(dim=1, keepdim=True)], dim=1))
+        added = smoothed[:, -1] - smoothed[:, :-1].square().sum(dim=1)
+        return SparseSearch(smoothed[:, :-1] / scale + center, p_norm, added.clamp(min=0).sqrt() / scale)
+
+    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
+        """Roots of the local errors."""
+        return (block + centered.square().sum(dim=1, keepdim=True)).clamp_(min=0).sqrt_()
+
+
+class LocalMinkowskiScores(LocalScores):
+    """Local errors for other norms: squared distances, averaged over the lattice."""
+
+    def __init__(self, centered: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(centered.to(wide_dtype(centered.device)), p_norm, average)
         # squares of distances must not leave the type
         self.largest_exponent = min(self.largest_exponent, 250)
         if p_norm <= LARGEST_DIRECT_POWER:
-            self.largest_exponent = min(self.largest_exponent, int(1000 / p_norm))
+            self.keep_powers()
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """Distances to all prototypes, squared and averaged."""
@@ -93,10 +89,6 @@ class LocalMinkowskiScores(Scores):
         else:
             distance = minkowski(x, self.codebook, self.p_norm)
         block[:, : len(self.codebook)] = row_by_row(self._average, distance.square_())
-
-    def for_gaps(self, codebook: Tensor, p_norm: float, normalize: bool) -> MaskedSearch:
-        """Local errors over the observed features."""
-        return MaskedSearch(codebook, p_norm, normalize, self._average)
 
     def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
         """Roots of the local errors."""

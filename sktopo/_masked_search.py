@@ -126,7 +126,7 @@ class MaskedSearch:
         else:
             distances = self._distances(observed, seen)
             squares = distances if average is None else distances.square()
-        return self._repeats.share(squares) if average is None else row_by_row(average, squares)
+        return self._repeats.copy_first(squares) if average is None else row_by_row(average, squares)
 
     def _distances(self, observed: Tensor, seen: Tensor) -> Tensor:
         """Distances over the observed features: (n, n_units)."""

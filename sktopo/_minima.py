@@ -85,7 +85,7 @@ class Repeats:
         self._later = torch.nonzero(first < number)[:, 0]
         self._first = first[self._later]
 
-    def share(self, block: Tensor) -> Tensor:
+    def copy_first(self, block: Tensor) -> Tensor:
         """Give repeated points the scores of the first ones, in place.
 
         Parameters

@@ -202,6 +202,10 @@ class Scores(ABC):
         """The same search for rows in which values are missing."""
         return MaskedSearch(codebook, p_norm, normalize)
 
+    def keep_powers(self) -> None:
+        """Let no sample be so large that the p-th powers of its differences would leave the type."""
+        self.largest_exponent = min(self.largest_exponent, int(1000 / self.p_norm))
+
     @abstractmethod
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """Write the scores of centered samples with a last feature of 1; the least of a row's first n_units wins."""
@@ -229,7 +233,7 @@ class EuclideanScores(Scores):
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """One matrix product."""
-        self._repeats.share(scores(samples, self._right, out=block))
+        self._repeats.copy_first(scores(samples, self._right, out=block))
 
     def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
         """``sqrt(|x|^2 + score)``."""
@@ -247,7 +251,7 @@ class MinkowskiScores(Scores):
         # sums over many features and p-th powers need more than float32; a maximum does not
         super().__init__(centered if math.isinf(p_norm) else centered.to(wide_dtype(centered.device)), p_norm)
         if p_norm <= LARGEST_DIRECT_POWER:
-            self.largest_exponent = min(self.largest_exponent, int(1000 / p_norm))
+            self.keep_powers()
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """Distances, one by one."""
@@ -266,7 +270,7 @@ class PowerScores(Scores):
 
     def __init__(self, centered: Tensor, p_norm: float) -> None:
         super().__init__(centered.to(wide_dtype(centered.device)), p_norm)
-        self.largest_exponent = min(self.largest_exponent, int(1000 / p_norm))
+        self.keep_powers()
         self._square_roots = max(0, math.ceil(math.log2(p_norm / 1.5)))
 
     def fill(self, block: Tensor, samples: Tensor) -> None:

@@ -131,7 +131,7 @@ class SparseSearch:
         scaled = with_values(x, values)
         own = row_sums(x, values * (values - 2 * self._center[x.indices()[1]])) + self._sqcenter
         sure = (own >= CANCELLED * self._sqcenter) & torch.isfinite(own)
-        return self._repeats.share(product(scaled, self._right).add_(self._bias)), own, sure
+        return self._repeats.copy_first(product(scaled, self._right).add_(self._bias)), own, sure
 
     def _make_dense(self, x: Tensor, where: Tensor, into: Tensor, ask: Callable[[Tensor], Tensor]) -> None:
         """Put what the dense search says of some rows where it belongs."""

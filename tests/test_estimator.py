@@ -87,35 +87,6 @@ def test_labels_are_what_predict_says_and_the_nearest_prototypes(iris, arrangeme
 
 
 @pytest.mark.parametrize("init", ["given", "pca", "random"])
-@pytest.mark.parametrize("fractions", [False, True])
-def test_neither_chunks_nor_row_order_nor_threads_change_a_bit(digits, init, fractions, rng):
-    X = digits[0][:900]
-    weight = rng.uniform(size=900) if fractions else None
-    options = {"height": 5, "width": 4, "max_iter": 5, "random_state": 0}
-    options["init"] = X[:20].copy() if init == "given" else init
-
-    def fitted(rows=slice(None), **more):
-        return TopographicMap(**options, **more).fit(X[rows], sample_weight=None if weight is None else weight[rows])
-
-    whole = fitted()
-    shuffled = rng.permutation(900)
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        single = fitted()
-    finally:
-        torch.set_num_threads(threads)
-    others = [single, fitted(batch_size=64), fitted(batch_size=1000), fitted(batch_size=7), fitted(shuffled)]
-    for other in others:
-        if init == "given":
-            np.testing.assert_array_equal(other.codebook_, whole.codebook_)
-            np.testing.assert_array_equal(other.loss_curve_, whole.loss_curve_)
-        else:  # moments are summed in floating point
-            np.testing.assert_allclose(other.codebook_, whole.codebook_, rtol=1e-7, atol=1e-7)
-    np.testing.assert_array_equal(others[-1].labels_, whole.labels_[shuffled])
-
-
-@pytest.mark.parametrize("init", ["given", "pca", "random"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_integer_weights_equal_repeated_rows(digits, init, dtype, rng):
     X = digits[0][:300].astype(dtype)

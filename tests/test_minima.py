@@ -32,20 +32,20 @@ def test_repeated_points_share_the_scores_of_the_first(dtype, rng):
     block = torch.from_numpy(rng.normal(size=(6, 43)))
     first = [next(i for i in range(40) if points[i].equal(points[j])) for j in range(40)] + [40, 41, 42]
     expected = block.numpy()[:, first].copy()
-    np.testing.assert_array_equal(Repeats(points).share(block).numpy(), expected)
+    np.testing.assert_array_equal(Repeats(points).copy_first(block).numpy(), expected)
 
 
 def test_points_that_differ_in_the_last_bit_keep_their_scores(rng):
     points = torch.from_numpy(rng.normal(size=(4, 3)))
     points = torch.cat([points, torch.nextafter(points, points + 1)])
     block = torch.from_numpy(rng.normal(size=(5, 8)))
-    np.testing.assert_array_equal(Repeats(points).share(block.clone()).numpy(), block.numpy())
+    np.testing.assert_array_equal(Repeats(points).copy_first(block.clone()).numpy(), block.numpy())
 
 
 def test_equal_keys_of_different_points_are_no_repeats(rng):
     points = torch.from_numpy(rng.normal(size=(20_000, 3))).to(torch.float32)  # float32 keys meet by chance
     block = torch.from_numpy(rng.normal(size=(2, 20_000)))
-    np.testing.assert_array_equal(Repeats(points).share(block.clone()).numpy(), block.numpy())
+    np.testing.assert_array_equal(Repeats(points).copy_first(block.clone()).numpy(), block.numpy())
     points[17_000] = points[5]
-    shared = Repeats(points).share(block.clone()).numpy()
+    shared = Repeats(points).copy_first(block.clone()).numpy()
     assert np.flatnonzero((shared != block.numpy()).any(axis=0)).tolist() == [17_000]

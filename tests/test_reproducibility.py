@@ -40,13 +40,14 @@ def alternatives(som, X, weight, order):
     for n in (1, 2):
         with threads(n):
             yield clone(som).fit(X, sample_weight=weight)
-    yield clone(som).fit(X[order], sample_weight=weight[order])
+    yield clone(som).fit(X[order], sample_weight=None if weight is None else weight[order])
 
 
 @pytest.mark.parametrize("kind", HARD, ids=str)
-def test_batch_is_the_same_to_the_bit_for_any_chunks_threads_and_order(kind, X, rng):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_batch_is_the_same_to_the_bit_for_any_chunks_threads_and_order(kind, weighted, X, rng):
     som = TopographicMap(4, 6, solver="batch", init=X[:24].copy(), max_iter=5, **kind)
-    weight, order = rng.uniform(size=2500), rng.permutation(2500)
+    weight, order = rng.uniform(size=2500) if weighted else None, rng.permutation(2500)
     whole = clone(som).fit(X, sample_weight=weight)
     for other in alternatives(som, X, weight, order):
         np.testing.assert_array_equal(other.codebook_, whole.codebook_)
@@ -55,9 +56,11 @@ def test_batch_is_the_same_to_the_bit_for_any_chunks_threads_and_order(kind, X, 
 
 
 @pytest.mark.parametrize("kind", TO_ROUNDING, ids=str)
-def test_moments_and_soft_shares_agree_to_rounding(kind, X, rng):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_moments_and_soft_shares_agree_to_rounding(kind, weighted, X, rng):
     options = {"solver": "batch", "init": X[:24].copy(), "max_iter": 5, "random_state": 0} | kind
-    som, weight, order = TopographicMap(4, 6, **options), rng.uniform(size=2500), rng.permutation(2500)
+    som, order = TopographicMap(4, 6, **options), rng.permutation(2500)
+    weight = rng.uniform(size=2500) if weighted else None
     whole = clone(som).fit(X, sample_weight=weight)
     for other in alternatives(som, X, weight, order):
         np.testing.assert_allclose(other.codebook_, whole.codebook_, rtol=0, atol=1e-10)

@@ -8,7 +8,14 @@ from oracles import distances, free_energies, lattice_distances, local_errors, n
 from sklearn.base import clone
 
 from sktopo import TopographicMap
+from sktopo._assignment import WINNERS, Averaging
+from sktopo._frame import DataRange, Frame
+from sktopo._smoothing import make_smoother
+from sktopo._sources import ArraySource
+from sktopo.lattices import RectangularLattice
 from sktopo.metrics import topographic_error
+from sktopo.schedules import ExponentialSchedule
+from sktopo.solvers import Problem
 
 # maps that collapse obey the same laws
 pytestmark = pytest.mark.filterwarnings("ignore:temperature=.* is above the critical one")
@@ -243,10 +250,18 @@ def test_sparse_rows_give_the_map_of_dense_ones(temperature, solver, p, rng):
     np.testing.assert_allclose(sparse.transform(scipy.sparse.csr_array(X)), dense.transform(X), rtol=1e-6, atol=1e-8)
 
 
-def test_chunks_change_nothing_at_a_temperature(iris):
-    som = TopographicMap(4, 4, winner="local", temperature=0.2, max_iter=6)
-    whole = clone(som).fit(iris[0])
-    for batch_size in (7, 64):
-        np.testing.assert_array_equal(
-            clone(som).set_params(batch_size=batch_size).fit(iris[0]).codebook_, whole.codebook_
-        )
+def test_what_units_take_of_parts_of_the_rows_adds_up(iris, rng):
+    x, weight = torch.from_numpy(iris[0]), torch.from_numpy(rng.uniform(size=150))
+    schedule, frame = ExponentialSchedule(1.0, 1.0), Frame(DataRange.of(ArraySource(iris[0], None, x.device)))
+    lattice = RectangularLattice(4, 4)
+    problem = Problem(lattice=lattice, winner=WINNERS["local"], temperature=0.2, schedule=schedule, frame=frame)
+    averaging = Averaging(make_smoother(lattice, problem.neighborhood).at(1.0), x, 16)
+    assign = problem.assign(x[:16], averaging, x.dtype)
+    whole = assign(x, weight)
+    for n in (2, 7, 150):
+        first, *others = [assign(x[i], weight[i]) for i in np.array_split(np.arange(150), n)]
+        parts = sum(others, first)
+        np.testing.assert_allclose(parts.units.counts, whole.units.counts, rtol=1e-12)
+        np.testing.assert_allclose(parts.units.sums, whole.units.sums, rtol=1e-10, atol=1e-12)
+        assert parts.entropy == pytest.approx(whole.entropy, rel=1e-12)
+    assert whole.units.counts.sum() == pytest.approx(weight.sum())

@@ -67,9 +67,9 @@ class ArraySource(Source):
         """The weights at positions."""
         return self._weights(len(positions), positions.numpy())
 
-    def place(self, shares: Tensor) -> Tensor:
-        """Positions at shares of the total weight; rows of weight 0 are never met."""
-        return evenly(shares, self.n_rows) if self._weight is None else by_weight(shares, self._cumulative)
+    def rows_at(self, fractions: Tensor) -> Tensor:
+        """Positions at fractions of the total weight; rows of weight 0 are never met."""
+        return evenly(fractions, self.n_rows) if self._weight is None else by_weight(fractions, self._cumulative)
 
     @cached_property
     def _cumulative(self) -> NDArray[np.float64]:

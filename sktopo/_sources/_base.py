@@ -79,8 +79,8 @@ class Source(ABC):
         """The weights (n,) of the rows at positions (n,), in the widest type."""
 
     @abstractmethod
-    def place(self, shares: Tensor) -> Tensor:
-        """Positions of the rows at which these shares (n,), in [0, 1), of the total weight are reached."""
+    def rows_at(self, fractions: Tensor) -> Tensor:
+        """Positions of the rows at which these fractions (n,), in [0, 1), of the total weight are reached."""
 
     def draw(self, n: int, generator: torch.Generator) -> "Subset":
         """`n` rows in random order, drawn in proportion to their weights; as a source in which all weigh the same.
@@ -94,17 +94,17 @@ class Source(ABC):
         """The same for any number of rows, of which parts are asked for one after the other."""
         if n <= MOST_AT_ONCE:
             return self.draw(n, generator)
-        return Drawn(self, DrawnPositions(self.place, self.n_rows, n, generator))
+        return Drawn(self, DrawnPositions(self.rows_at, self.n_rows, n, generator))
 
     def drawn_positions(self, n: int, generator: torch.Generator) -> Tensor:
         """Positions of `n` rows drawn at once, in their order."""
         positions = []
         for m in strata(self.n_rows, n):
-            shares = (
+            fractions = (
                 torch.arange(m, dtype=torch.float64, device="cpu")
                 + torch.rand(m, generator=generator, dtype=torch.float64, device="cpu")
             ) / m
-            positions.append(self.place(shares)[torch.randperm(m, generator=generator, device="cpu")])
+            positions.append(self.rows_at(fractions)[torch.randperm(m, generator=generator, device="cpu")])
         return torch.cat(positions)
 
     def shuffled(self, generator: torch.Generator) -> "Subset":
@@ -194,9 +194,9 @@ class Subset(Source):
             return torch.ones(len(positions), dtype=wide_dtype(self.device), device=self.device)
         return self._weight[positions]
 
-    def place(self, shares: Tensor) -> Tensor:
+    def rows_at(self, fractions: Tensor) -> Tensor:
         """Places in this subset, whose rows count alike."""
-        return evenly(shares, self.n_rows)
+        return evenly(fractions, self.n_rows)
 
 
 class Drawn:
@@ -220,17 +220,17 @@ class Drawn:
         return Subset(self._whole, self._draws.positions(start, stop)).part(0, stop - start)
 
 
-def evenly(shares: Tensor, n_rows: int) -> Tensor:
-    """Positions at shares (n,), in [0, 1), of rows that count alike."""
-    return (shares * n_rows).long().clamp_(max=n_rows - 1)
+def evenly(fractions: Tensor, n_rows: int) -> Tensor:
+    """Positions at fractions (n,), in [0, 1), of rows that count alike."""
+    return (fractions * n_rows).long().clamp_(max=n_rows - 1)
 
 
-def by_weight(shares: Tensor, reached: NDArray[np.float64]) -> Tensor:
-    """Positions at shares (n,) of the total weight, `reached` being that of all rows up to each one, itself included.
+def by_weight(fractions: Tensor, reached: NDArray[np.float64]) -> Tensor:
+    """Positions at fractions (n,) of the total weight; `reached` is that of all rows up to each one, itself included.
 
     Rows of weight 0 are never met.
     """
-    positions = np.searchsorted(reached, shares.numpy() * reached[-1], side="right")
+    positions = np.searchsorted(reached, fractions.numpy() * reached[-1], side="right")
     return torch.from_numpy(np.minimum(positions, np.searchsorted(reached, reached[-1])))
 
 

@@ -168,10 +168,10 @@ class DaskSource(Source):
         weight = self._rows.all_weights
         return torch.ones(len(positions), dtype=torch.float64, device="cpu") if weight is None else weight[positions]
 
-    def place(self, shares: Tensor) -> Tensor:
-        """Positions at shares of the total weight; rows of weight 0 are never met."""
+    def rows_at(self, fractions: Tensor) -> Tensor:
+        """Positions at fractions of the total weight; rows of weight 0 are never met."""
         weight = self._rows.all_weights
-        return evenly(shares, self.n_rows) if weight is None else by_weight(shares, weight.cumsum(0).numpy())
+        return evenly(fractions, self.n_rows) if weight is None else by_weight(fractions, weight.cumsum(0).numpy())
 
     def draw(self, n: int, generator: torch.Generator) -> Subset:
         """`n` rows in random order, drawn in proportion to their weights and brought here, each one once."""

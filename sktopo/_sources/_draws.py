@@ -11,7 +11,7 @@ from torch import Tensor
 # Positions of so many rows are made at once.
 MOST_AT_ONCE = 2**18
 
-Place = Callable[[Tensor], Tensor]
+RowsAt = Callable[[Tensor], Tensor]
 
 
 def strata(n_rows: int, n: int) -> list[int]:
@@ -28,17 +28,17 @@ class DrawnPositions:
 
     Parameters
     ----------
-    place : callable
-        Positions (n,) of the rows at which shares (n,), in [0, 1), of the total weight are reached.
+    rows_at : callable
+        Positions (n,) of the rows at which fractions (n,), in [0, 1), of the total weight are reached.
     n_rows, n : int
         Rows that there are, and that are drawn.
     generator : torch.Generator
         Source of randomness: two numbers are taken from it.
     """
 
-    def __init__(self, place: Place, n_rows: int, n: int, generator: torch.Generator) -> None:
+    def __init__(self, rows_at: RowsAt, n_rows: int, n: int, generator: torch.Generator) -> None:
         self.n = n
-        self._place = place
+        self._rows_at = rows_at
         self._blocks: list[tuple[int, int, int, int]] = []  # (pass, strata, blocks of the pass, which of them)
         for number, m in enumerate(strata(n_rows, n)):
             n_blocks = -(-m // MOST_AT_ONCE)
@@ -61,8 +61,8 @@ class DrawnPositions:
         shifts[m // n_blocks :] = 0  # what is left over at the end, one stratum for each of the first blocks
         own = _seeded(self._seeds[1] + index)
         jitter = torch.rand(len(k), generator=own, dtype=torch.float64, device="cpu")
-        shares = (k * n_blocks + (t + shifts) % n_blocks + jitter) / m
-        return self._place(shares)[torch.randperm(len(k), generator=own, device="cpu")]
+        fractions = (k * n_blocks + (t + shifts) % n_blocks + jitter) / m
+        return self._rows_at(fractions)[torch.randperm(len(k), generator=own, device="cpu")]
 
 
 def _seeded(seed: int) -> torch.Generator:

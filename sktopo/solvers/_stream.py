@@ -65,7 +65,7 @@ def window(n_units: int, sigma: float) -> float:
     return ROWS_PER_FREEDOM * max(1.0, min(freedom, n_units))
 
 
-class Place(NamedTuple):
+class StageState(NamedTuple):
     """Where a stage stands, on its own lattice."""
 
     codebook: Tensor
@@ -90,7 +90,7 @@ class Stage:
         self.lattice = lattice
         self._smoother = make_smoother(lattice, problem.neighborhood)
 
-    def enter(self, state: State) -> Place:
+    def enter(self, state: State) -> StageState:
         """Take over the statistics of the stage before, and what they say of the codebook on this lattice."""
         codebook, statistics = state.codebook, state.statistics
         if state.lattice != self.lattice:
@@ -98,15 +98,15 @@ class Stage:
             statistics = statistics.moved(units, shares, self.lattice.n_units)
             previous = state.lattice.resampled(codebook, self.lattice)
             codebook = self._codebook(statistics, self._averaging(state.sigma), previous)
-        return Place(codebook, statistics, state.sigma, Assigned(statistics))
+        return StageState(codebook, statistics, state.sigma, Assigned(statistics))
 
-    def step(self, place: Place, rows: Subset, sigma: float) -> Place:
+    def step(self, now: StageState, rows: Subset, sigma: float) -> StageState:
         """Search some rows and add their statistics to those of the rows before, which fade."""
         problem, averaging = self.problem, self._averaging(sigma)
-        added = self._assigned(place.codebook, averaging, rows)
+        added = self._assigned(now.codebook, averaging, rows)
         remembered = window(problem.lattice.n_units, sigma) * (RESTING_MEMORY if sigma == problem.schedule.final else 1)
-        statistics = added.units.plus(place.statistics, max(0.0, 1 - rows.total_weight / remembered))
-        return Place(self._codebook(statistics, averaging, place.codebook), statistics, sigma, added)
+        statistics = added.units.plus(now.statistics, max(0.0, 1 - rows.total_weight / remembered))
+        return StageState(self._codebook(statistics, averaging, now.codebook), statistics, sigma, added)
 
     def _assigned(self, codebook: Tensor, averaging: Averaging, rows: Subset) -> Assigned:
         """What the units take of some rows; a search is as large as the map, and gone when this returns."""
@@ -115,16 +115,16 @@ class Stage:
         add_up = self.problem.assign(prototypes, averaging, rows.dtype, prototypes.mean(dim=0))
         return rows.share_out(add_up, self._shares(rows))
 
-    def leave(self, state: State, place: Place, passes: float) -> State:
+    def leave(self, state: State, now: StageState, passes: float) -> State:
         """The state after this stage."""
         problem = self.problem
-        spread = problem.winner.spreading(self._averaging(place.sigma))
-        loss = problem.loss(place.latest, place.latest.units.smoothed(spread), place.codebook)
+        spread = problem.winner.spreading(self._averaging(now.sigma))
+        loss = problem.loss(now.latest, now.latest.units.smoothed(spread), now.codebook)
         loss *= problem.winner.coarse_factor(problem.lattice.n_units / self.lattice.n_units)
-        rests = place.sigma == problem.schedule.final and state.lattice == self.lattice
-        moved = movement(place.codebook, state.codebook, place.latest.units) if rests else math.inf
+        rests = now.sigma == problem.schedule.final and state.lattice == self.lattice
+        moved = movement(now.codebook, state.codebook, now.latest.units) if rests else math.inf
         losses, passes = (*state.losses, loss), state.passes + passes
-        return State(place.codebook, place.sigma, place.statistics, self.lattice, losses, passes, moved)
+        return State(now.codebook, now.sigma, now.statistics, self.lattice, losses, passes, moved)
 
     def _shares(self, rows: Subset) -> int:
         """How many parts of a step are worth handing out; the number of threads has no part in it."""
@@ -174,10 +174,10 @@ class StreamSolver(Solver):
         """One stage: its share of the steps."""
         steps = self._stages[epoch]
         stage = Stage(self.problem, self._lattice(epoch, steps[-1].sigma))
-        place = stage.enter(state)
+        now = stage.enter(state)
         for start, stop, sigma in steps:
-            place = stage.step(place, self._rows.part(start, stop), sigma)
-        return stage.leave(state, place, (steps[-1].stop - steps[0].start) / self.source.n_rows)
+            now = stage.step(now, self._rows.part(start, stop), sigma)
+        return stage.leave(state, now, (steps[-1].stop - steps[0].start) / self.source.n_rows)
 
     def _lattice(self, epoch: int, narrowest: float) -> Lattice:
         """Where a stage is worked on: units four fifths of sigma apart, in the last stage all units."""
@@ -232,15 +232,15 @@ def continue_stream(problem: Problem, settings: Settings, source: Source, state:
     """All rows of a source once, in random order, after rows of weight `seen`: the step of `partial_fit`."""
     order, enough = source.shuffled(settings.generator), enough_rows(problem.lattice.n_units)
     stage = Stage(problem, problem.lattice)
-    place, start = stage.enter(state), 0
+    now, start = stage.enter(state), 0
     while start < source.n_rows:
         sigma = problem.schedule(min(1.0, seen / enough))
         stop = min(source.n_rows, start + step_rows(problem, sigma, settings.batch_size))
         rows = order.part(start, stop)
         if rows.total_weight > 0:
-            place = stage.step(place, rows, sigma)
+            now = stage.step(now, rows, sigma)
         seen, start = seen + rows.total_weight, stop
-    return stage.leave(state, place, 1)
+    return stage.leave(state, now, 1)
 
 
 def step_rows(problem: Problem, sigma: float, batch_size: int | None) -> int:
