@@ -1,4 +1,4 @@
-"""What a map is apart from its prototypes: where units sit, how far samples are from them, and which one takes one."""
+"""What a map is apart from its prototypes: its lattice, its distance, and the rule by which a unit takes a sample."""
 
 from dataclasses import dataclass
 from typing import Any, Self

@@ -171,9 +171,9 @@ def _warn_of_collapse(problem: Problem, moments: Moments) -> None:
     if problem.temperature == 0 or problem.p_norm != 2 or problem.normalize or problem.frame.extent.missing:
         return
     variance, sigma = float((moments.plane.spread[0] * problem.frame.scale).square()), problem.schedule.final
-    if problem.lattice.n_units > 1 and collapses(
-        problem.temperature, variance, problem.lattice, problem.neighborhood, sigma
-    ):
+    if problem.lattice.n_units == 1 or variance == 0:
+        return
+    if collapses(problem.temperature, variance, problem.lattice, problem.neighborhood, sigma):
         warnings.warn(
             f"temperature={problem.temperature:g} is above the critical one, so that every prototype will lie at the "
             f"mean of X, whose leading variance is {variance:g}. Try a twentieth of what "

@@ -96,9 +96,12 @@ def test_a_fit_that_will_collapse_says_so(arrangement, solver, init):
             ConvergenceWarning, match=re.escape(f"temperature={temperature:g} is above the critical one")
         ):
             som.set_params(temperature=temperature).fit(X)
-    # where the formula does not hold nothing is said
+    # where the formula does not hold, or nothing could spread, nothing is said
     for other in ({"p_norm": 1}, {"normalize": True}):
         clone(som).set_params(**other).fit(X)
+    if init != "given":
+        clone(som).set_params(height=1, width=1, periodic=False).fit(X)
+        clone(som).fit(np.ones((40, 3)))
 
 
 def layer_of(codebook):
