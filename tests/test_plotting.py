@@ -307,7 +307,7 @@ def test_the_training_curve_is_the_loss(iris):
     assert display.ax_.get_xlabel() == "epoch"
 
 
-@pytest.mark.parametrize("rule", [{}, {"winner": "local"}, {"winner": "local", "temperature": 20.0}], ids=str)
+@pytest.mark.parametrize("rule", [{}, {"winner": "local"}, {"winner": "local", "temperature": 0.2}], ids=str)
 @pytest.mark.parametrize(
     ("solver", "max_iter", "step"),
     [
