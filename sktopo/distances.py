@@ -19,7 +19,7 @@ LARGEST_SLICE = 320
 HALF_PRECISION = (torch.float16, torch.bfloat16)
 # A matrix product with fewer columns takes another path through the BLAS, and columns that are left over beside its
 # tiles are summed in an order that depends on the row's place: their number is made a multiple of this.
-FEWEST_COLUMNS, COLUMN_MULTIPLE = 16, 4
+FEWEST_UNITS, UNIT_MULTIPLE = 16, 4
 # Below this share of its terms a squared distance has lost too many digits to cancellation.
 CANCELLED = 1e-6
 # Distances beyond this or its inverse are computed again with scaling: their powers may have left the type's range.
@@ -58,7 +58,7 @@ def padded_units(n_units: int) -> int:
     int
         A multiple of 4, at least 16.
     """
-    return max(FEWEST_COLUMNS, -(-n_units // COLUMN_MULTIPLE) * COLUMN_MULTIPLE)
+    return max(FEWEST_UNITS, -(-n_units // UNIT_MULTIPLE) * UNIT_MULTIPLE)
 
 
 def padded(right: Tensor) -> Tensor:
