@@ -71,7 +71,8 @@ class UnitStatistics:
     @classmethod
     def none(cls, n_units: int, like: Tensor) -> "UnitStatistics":
         """No samples yet, for prototypes of the width, type and device of `like`."""
-        return cls(like.new_zeros(n_units), like.new_zeros(n_units, like.shape[1]), like.new_zeros(n_units))
+        width = like.shape[1]  # a single zero in memory
+        return cls._from_table(like.new_zeros(1, 1).expand(n_units, width + 2), width)
 
     @classmethod
     def of(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":

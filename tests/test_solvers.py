@@ -166,16 +166,15 @@ def test_steps_equal_the_loops(lattice, rng):
     rows = source.shuffled(torch.Generator().manual_seed(0))
     stage = Stage(problem, lattice)
     none = UnitStatistics.none(lattice.n_units, torch.from_numpy(first))
-    place = stage.enter(State(frame.to_frame(torch.from_numpy(first)), 1.2, none, lattice))
-    for start in (0, 100, 200):
-        place = stage.step(place, rows.part(start, start + 100), 1.2)
+    start = State(frame.to_frame(torch.from_numpy(first)), 1.2, none, lattice)
+    end = stage.run(start, [(rows.part(i, i + 100), 1.2) for i in (0, 100, 200)], passes=1)
     order = torch.randperm(300, generator=torch.Generator().manual_seed(0)).numpy()
     distances = lattice_distances(
         lattice.height, lattice.width, isinstance(lattice, HexagonalLattice), lattice.periodic
     )
     H = neighborhood_matrix("gaussian", distances, 1.2)
     expected = naive_stream(X, first, H, 3, window(lattice.n_units, 1.2), order)
-    np.testing.assert_allclose(frame.from_frame(place.codebook).numpy(), expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(frame.from_frame(end.codebook).numpy(), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("shares", [1, 2, 7])

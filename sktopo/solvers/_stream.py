@@ -9,6 +9,7 @@ coarser lattice over the same area. (Stepwise EM: O. Cappe and E. Moulines, J. R
 
 import math
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from itertools import accumulate, pairwise
 from typing import ClassVar, NamedTuple
 
@@ -65,15 +66,6 @@ def window(n_units: int, sigma: float) -> float:
     return ROWS_PER_FREEDOM * max(1.0, min(freedom, n_units))
 
 
-class StageState(NamedTuple):
-    """Where a stage stands, on its own lattice."""
-
-    codebook: Tensor
-    statistics: UnitStatistics
-    sigma: float
-    latest: Assigned  # of the rows of the last step alone
-
-
 class Stage:
     """Steps on one lattice.
 
@@ -90,23 +82,41 @@ class Stage:
         self.lattice = lattice
         self._smoother = make_smoother(lattice, problem.neighborhood)
 
-    def enter(self, state: State) -> StageState:
-        """Take over the statistics of the stage before, and what they say of the codebook on this lattice."""
-        codebook, statistics = state.codebook, state.statistics
-        if state.lattice != self.lattice:
-            units, shares = self.lattice.interpolate(state.lattice.coordinates())
-            statistics = statistics.moved(units, shares, self.lattice.n_units)
-            previous = state.lattice.resampled(codebook, self.lattice)
-            codebook = self._codebook(statistics, self._averaging(state.sigma), previous)
-        return StageState(codebook, statistics, state.sigma, Assigned(statistics))
+    def run(self, state: State, steps: Iterable[tuple[Subset, float]], passes: float) -> State:
+        """The state after some steps, each of so many rows at a sigma, together so many passes over the data.
 
-    def step(self, now: StageState, rows: Subset, sigma: float) -> StageState:
-        """Search some rows and add their statistics to those of the rows before, which fade."""
-        problem, averaging = self.problem, self._averaging(sigma)
-        added = self._assigned(now.codebook, averaging, rows)
-        remembered = window(problem.lattice.n_units, sigma) * (RESTING_MEMORY if sigma == problem.schedule.final else 1)
-        statistics = added.units.plus(now.statistics, max(0.0, 1 - rows.total_weight / remembered))
-        return StageState(self._codebook(statistics, averaging, now.codebook), statistics, sigma, added)
+        A step searches its rows and adds their statistics to those of the rows before, which fade.
+        """
+        problem, sigma = self.problem, state.sigma
+        codebook, statistics = self._taken_over(state)
+        averaging, latest = self._averaging(sigma), Assigned(statistics)
+        # what a step replaces is let go at once: on a large map each of these is some megabytes
+        for rows, sigma in steps:
+            averaging = self._averaging(sigma)
+            latest = self._assigned(codebook, averaging, rows)
+            statistics = latest.units.plus(statistics, max(0.0, 1 - rows.total_weight / self._memory(sigma)))
+            codebook = self._codebook(statistics, averaging, codebook)
+        loss = problem.loss(latest, latest.units.smoothed(problem.winner.spreading(averaging)), codebook)
+        loss *= problem.winner.coarse_factor(problem.lattice.n_units / self.lattice.n_units)
+        rests = sigma == problem.schedule.final and state.lattice == self.lattice
+        moved = movement(codebook, state.codebook, latest.units) if rests else math.inf
+        losses, passes = (*state.losses, loss), state.passes + passes
+        return State(codebook, sigma, statistics, self.lattice, losses, passes, moved)
+
+    def _taken_over(self, state: State) -> tuple[Tensor, UnitStatistics]:
+        """The statistics of the stage before on this lattice, and what they say of the codebook."""
+        codebook, statistics = state.codebook, state.statistics
+        if state.lattice == self.lattice:
+            return codebook, statistics
+        units, shares = self.lattice.interpolate(state.lattice.coordinates())
+        statistics = statistics.moved(units, shares, self.lattice.n_units)
+        previous = state.lattice.resampled(codebook, self.lattice)
+        return self._codebook(statistics, self._averaging(state.sigma), previous), statistics
+
+    def _memory(self, sigma: float) -> float:
+        """Rows, or weight of rows, that are remembered."""
+        rests = sigma == self.problem.schedule.final
+        return window(self.problem.lattice.n_units, sigma) * (RESTING_MEMORY if rests else 1)
 
     def _assigned(self, codebook: Tensor, averaging: Averaging, rows: Subset) -> Assigned:
         """What the units take of some rows; a search is as large as the map, and gone when this returns."""
@@ -114,17 +124,6 @@ class Stage:
         # the mean is a good enough center here, and quicker than the median
         add_up = self.problem.assign(prototypes, averaging, rows.dtype, prototypes.mean(dim=0))
         return rows.share_out(add_up, self._shares(rows))
-
-    def leave(self, state: State, now: StageState, passes: float) -> State:
-        """The state after this stage."""
-        problem = self.problem
-        spread = problem.winner.spreading(self._averaging(now.sigma))
-        loss = problem.loss(now.latest, now.latest.units.smoothed(spread), now.codebook)
-        loss *= problem.winner.coarse_factor(problem.lattice.n_units / self.lattice.n_units)
-        rests = now.sigma == problem.schedule.final and state.lattice == self.lattice
-        moved = movement(now.codebook, state.codebook, now.latest.units) if rests else math.inf
-        losses, passes = (*state.losses, loss), state.passes + passes
-        return State(now.codebook, now.sigma, now.statistics, self.lattice, losses, passes, moved)
 
     def _shares(self, rows: Subset) -> int:
         """How many parts of a step are worth handing out; the number of threads has no part in it."""
@@ -174,10 +173,8 @@ class StreamSolver(Solver):
         """One stage: its share of the steps."""
         steps = self._stages[epoch]
         stage = Stage(self.problem, self._lattice(epoch, steps[-1].sigma))
-        now = stage.enter(state)
-        for start, stop, sigma in steps:
-            now = stage.step(now, self._rows.part(start, stop), sigma)
-        return stage.leave(state, now, (steps[-1].stop - steps[0].start) / self.source.n_rows)
+        parts = ((self._rows.part(step.start, step.stop), step.sigma) for step in steps)
+        return stage.run(state, parts, (steps[-1].stop - steps[0].start) / self.source.n_rows)
 
     def _lattice(self, epoch: int, narrowest: float) -> Lattice:
         """Where a stage is worked on: units four fifths of sigma apart, in the last stage all units."""
@@ -231,16 +228,18 @@ def stages(steps: list[Step], final: float) -> list[list[Step]]:
 def continue_stream(problem: Problem, settings: Settings, source: Source, state: State, seen: float) -> State:
     """All rows of a source once, in random order, after rows of weight `seen`: the step of `partial_fit`."""
     order, enough = source.shuffled(settings.generator), enough_rows(problem.lattice.n_units)
-    stage = Stage(problem, problem.lattice)
-    now, start = stage.enter(state), 0
-    while start < source.n_rows:
-        sigma = problem.schedule(min(1.0, seen / enough))
-        stop = min(source.n_rows, start + step_rows(problem, sigma, settings.batch_size))
-        rows = order.part(start, stop)
-        if rows.total_weight > 0:
-            now = stage.step(now, rows, sigma)
-        seen, start = seen + rows.total_weight, stop
-    return stage.leave(state, now, 1)
+
+    def steps() -> Iterator[tuple[Subset, float]]:
+        weight, start = seen, 0
+        while start < source.n_rows:
+            sigma = problem.schedule(min(1.0, weight / enough))
+            stop = min(source.n_rows, start + step_rows(problem, sigma, settings.batch_size))
+            rows = order.part(start, stop)
+            if rows.total_weight > 0:
+                yield rows, sigma
+            weight, start = weight + rows.total_weight, stop
+
+    return Stage(problem, problem.lattice).run(state, steps(), 1)
 
 
 def step_rows(problem: Problem, sigma: float, batch_size: int | None) -> int:
