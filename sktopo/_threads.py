@@ -12,10 +12,10 @@ import multiprocessing.context
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,59 +59,63 @@ def scratch(use: str, rows: int, columns: int, like: Tensor) -> Tensor:
 def map_chunks(
     function: Callable[[Chunk], Result], chunks: Iterable[Chunk], queued: int = QUEUED_PER_WORKER
 ) -> Iterator[Result]:
-    """``function`` of every chunk, in order, on as many workers as torch would use threads for the caller."""
-    workers = _n_workers()
-    if _computes_alone():  # a single chunk stays where it is
-        chunks = iter(chunks)
-        begun = list(islice(chunks, 2))
-        workers, chunks = 1 if len(begun) < 2 else workers, chain(begun, chunks)
-    if workers == 1:
-        yield from map(function, chunks)
-        return
-    executor, waiting = _executor(os.getpid(), workers), deque[Future[Result]]()
-    try:
-        for chunk in chunks:
-            stop_if_abandoned()
-            waiting.append(executor.submit(function, chunk))
-            if len(waiting) > queued * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
+    """``function`` of every chunk, in order, on as many threads as torch would use for the caller.
 
-
-def share_out(function: Callable[[Chunk], Result], shares: Sequence[Chunk]) -> list[Result]:
-    """``function`` of every share, in order: by the caller and, if it computes alone, by workers that are free.
-
-    For a few shares of some milliseconds: less is handed over than in `map_chunks`, and nobody waits idly.
+    A caller that computes alone is one of them, and gets the first results while others are still to come.
     """
-    workers = _n_workers() if _computes_alone() else 1
-    stop_if_abandoned()
-    if workers == 1 or len(shares) == 1:
-        return [function(share) for share in shares]
-    left: deque[int] = deque(range(len(shares)))
-    done: dict[int, Result] = {}
+    workers = _n_workers()
+    if workers == 1:
+        return map(function, chunks)
+    if _computes_alone():
+        return _share_out(function, chunks, workers - 1, max(1, queued * workers))
+    return iter(run_alone(lambda: list(map_chunks(function, chunks, queued))))
+
+
+def _share_out(
+    function: Callable[[Chunk], Result], chunks: Iterable[Chunk], helpers: int, most: int
+) -> Iterator[Result]:
+    """Chunks for the caller and so many helpers, each of which takes what is left; at most so many wait or run."""
+    executor, numbered = _executor(os.getpid(), helpers), enumerate(chunks)
+    left, done = deque[tuple[int, Chunk]](), dict[int, Result]()
+    helping: list[Future[None]] = []
+    taken = given = 0
+
+    def work_once() -> None:
+        try:
+            index, chunk = left.popleft()
+        except IndexError:  # another was quicker
+            return
+        done[index] = function(chunk)
 
     def work() -> None:
-        while True:
-            try:
-                index = left.popleft()
-            except IndexError:  # nothing is left
-                return
-            done[index] = function(shares[index])
+        while left:
+            work_once()
 
-    executor = _executor(os.getpid(), workers)
-    helpers = [executor.submit(work) for _ in range(min(workers, len(shares)) - 1)]
     try:
-        work()
+        while True:
+            stop_if_abandoned()
+            fresh = list(islice(numbered, most - (taken - given)))
+            taken += len(fresh)
+            left.extend(fresh)
+            if taken == given:
+                return
+            if left:
+                for helper in [helper for helper in helping if helper.done()]:
+                    helper.result()  # raises what went wrong
+                    helping.remove(helper)
+                wanted = min(helpers, len(left) - 1) - len(helping)
+                helping += [executor.submit(work) for _ in range(wanted)]
+                work_once()
+            else:  # those that have begun come to an end, because nothing is left
+                for helper in helping:
+                    if not helper.cancel():
+                        helper.result()
+                helping = []
+            while given in done:
+                yield done.pop(given)
+                given += 1
     finally:
         left.clear()  # after an error nothing more is begun
-    for helper in helpers:
-        if not helper.cancel():
-            helper.result()
-    return [done[index] for index in range(len(shares))]
 
 
 def run_alone(function: Callable[[], Result]) -> Result:
@@ -162,9 +166,9 @@ def _n_workers() -> int:
 
 
 @cache
-def _executor(process: int, workers: int) -> ThreadPoolExecutor:  # noqa: ARG001
+def _executor(process: int, helpers: int) -> ThreadPoolExecutor:  # noqa: ARG001
     """The process's pool; a forked child starts its own, because threads do not survive a fork."""
-    return ThreadPoolExecutor(workers, thread_name_prefix="sktopo", initializer=_compute_alone)
+    return ThreadPoolExecutor(helpers, thread_name_prefix="sktopo", initializer=_compute_alone)
 
 
 @cache

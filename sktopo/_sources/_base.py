@@ -1,7 +1,7 @@
 """What every container of samples offers, so that no solver knows where the rows live."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sktopo._device import chunk_rows, rounded_rows, wide_dtype
 from sktopo._sources._draws import MOST_AT_ONCE, DrawnPositions, strata
-from sktopo._threads import QUEUED_PER_WORKER, map_chunks, run_alone, share_out
+from sktopo._threads import QUEUED_PER_WORKER, Chunk, map_chunks, run_alone
 
 Result = TypeVar("Result")
 
@@ -60,10 +60,12 @@ class Source(ABC):
         return run_alone(function) if self.device.type == "cpu" else function()
 
     def map_chunks(self, step: Callable[[Tensor, Tensor], Result]) -> Iterator[Result]:
-        """``step(x, weight)`` of every chunk, in order; on the CPU several chunks are worked on at a time."""
-        if self.device.type == "cpu":
-            return map_chunks(lambda chunk: step(*chunk), self.chunks(), self.queued)
-        return (step(x, weight) for x, weight in self.chunks())
+        """``step(x, weight)`` of every chunk, in order."""
+        return self._each(lambda chunk: step(*chunk), self.chunks())
+
+    def _each(self, function: Callable[[Chunk], Result], chunks: Iterable[Chunk]) -> Iterator[Result]:
+        """``function`` of every chunk, in order; on the CPU several chunks are worked on at a time."""
+        return map_chunks(function, chunks, self.queued) if self.device.type == "cpu" else map(function, chunks)
 
     @property
     @abstractmethod
@@ -114,16 +116,15 @@ class Source(ABC):
 
     def reduce(self, step: Callable[[Tensor, Tensor], Sum]) -> Sum:
         """The sum of ``step(x, weight)`` over all chunks, added in their order."""
-        parts = self.map_chunks(step)
-        total = next(parts)
-        for part in parts:
-            total = total + part
-        return total
+        return self.alone(lambda: _added(self.map_chunks(step)))
 
     def map_rows(self, step: Callable[[Tensor], Tensor]) -> Tensor:
         """``step(x)`` of every chunk, row by row in one CPU tensor."""
+        return self.alone(lambda: self._side_by_side(self.map_chunks(lambda x, _: step(x))))
+
+    def _side_by_side(self, parts: Iterator[Tensor]) -> Tensor:
         result, start = None, 0
-        for part in self.map_chunks(lambda x, _: step(x)):
+        for part in parts:
             if result is None:
                 result = torch.empty((self.n_rows, *part.shape[1:]), dtype=part.dtype, device="cpu")
             # by NumPy: torch would wake its threads for so large a copy, and their spinning would slow the workers down
@@ -173,8 +174,7 @@ class Subset(Source):
     def share_out(self, step: Callable[[Tensor, Tensor], Sum], shares: int) -> Sum:
         """The sum of ``step(x, weight)`` over equal shares of the rows, added in their order."""
         places = self._slices(rounded_rows(-(-self.n_rows // shares)))
-        first, *others = share_out(lambda part: step(*self._rows(part)), places)
-        return sum(others, first)
+        return _added(self._each(lambda part: step(*self._rows(part)), places))
 
     def _slices(self, size: int) -> list[slice]:
         return [slice(start, min(start + size, self.n_rows)) for start in range(0, self.n_rows, size)]
@@ -218,6 +218,14 @@ class Drawn:
     def part(self, start: int, stop: int) -> Subset:
         """Rows `start` to `stop` in ascending order of their positions, so that memory is read forward."""
         return Subset(self._whole, self._draws.positions(start, stop)).part(0, stop - start)
+
+
+def _added(parts: Iterator[Sum]) -> Sum:
+    """Their sum, added in their order."""
+    total = next(parts)
+    for part in parts:
+        total = total + part
+    return total
 
 
 def evenly(fractions: Tensor, n_rows: int) -> Tensor:
