@@ -80,8 +80,9 @@ class Training(NamedTuple):
 
     def learned(self, state: State) -> dict[str, Any]:
         """Fitted attributes for a state of the run; more rows than any chunk adds have been seen."""
-        dtype = _dtype(self.solver.source)
-        return {**_learned(self.solver, self.solver.problem, state, dtype), "weight_seen_": math.inf}
+        source = self.solver.source
+        learned = source.alone(partial(_learned, self.solver, self.solver.problem, state, _dtype(source)))
+        return {**learned, "weight_seen_": math.inf}
 
 
 def _check_passes(max_iter: float | None, kind: type[Solver]) -> None:
@@ -121,6 +122,10 @@ def label(estimator: Any, source: Source) -> dict[str, Any]:
     fitted = FittedMap.of(estimator)
     if isinstance(source, DaskSource):  # labels would be as long as the data: `predict` gives them, lazily
         return {"quantization_error_": mean_over_samples(distances_to_bmu(fitted, source.dtype), source)}
+    return source.alone(partial(_labeled, fitted, source))
+
+
+def _labeled(fitted: FittedMap, source: Source) -> dict[str, Any]:
     search = fitted.search(source.dtype)
 
     def nearest(x: Tensor, weight: Tensor) -> tuple[Tensor, tuple[float, float]]:

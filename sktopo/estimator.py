@@ -345,7 +345,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             check_lazy_output(self)
             return answer_lazily(self, X, "transform", self._n_features_out)
         fitted, source = open_query(self, X, columns=self._n_features_out, method="transform")
-        return Namespace.of(X).array(source.map_rows(self._chosen_output.transform(fitted, source.dtype)))
+        prepare = self._chosen_output.transform
+        return Namespace.of(X).array(source.alone(lambda: source.map_rows(prepare(fitted, source.dtype))))
 
     @in_any_process
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -371,7 +372,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         if is_dask(X):
             return answer_lazily(self, X, "predict", dtype=np.int64)
         fitted, source = open_query(self, X, method="predict")
-        return Namespace.of(X).array(source.map_rows(fitted.search(source.dtype).bmu))
+        return Namespace.of(X).array(source.alone(lambda: source.map_rows(fitted.search(source.dtype).bmu)))
 
     def fit_predict(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
         """Learn the map and return the best matching unit of each training sample.
