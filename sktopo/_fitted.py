@@ -101,9 +101,14 @@ def open_query(
 
 
 def answer_lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> NDArray[Any]:
-    """What a method says of a dask collection, as a dask array: chunk by chunk, when it is computed."""
+    """What a method says of a dask collection of samples, as a dask array: chunk by chunk, when it is computed."""
     check_is_fitted(estimator)
     check_dask_features(estimator, X, reset=False)
+    return lazily(estimator, X, method, columns, dtype)
+
+
+def lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> NDArray[Any]:
+    """The same for a dask collection of anything that the method takes."""
     if dtype is None:
         dtype = np.float32 if dask_dtype(X) == torch.float32 else np.float64
     # a copy: the answer belongs to the map as it is now

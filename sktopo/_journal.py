@@ -86,7 +86,8 @@ def fingerprint_of(parameters: dict[str, Any], source: Source) -> str:
     relevant = {name: value for name, value in parameters.items() if name not in ("random_state", "output")}
     digest.update(json.dumps(persistence.encoded(relevant, arrays)).encode())
     for array in arrays:
-        digest.update(array.tobytes())
+        digest.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+    digest.update(f"{source.dtype} {source.n_rows} {source.n_features}".encode())
     for of_chunk in source.map_chunks(_digest):
         digest.update(of_chunk)
     return digest.hexdigest()

@@ -83,6 +83,11 @@ def as_tensor(values: Any) -> Tensor:
     return tensor
 
 
+def as_numpy(values: Any) -> NDArray[Any]:
+    """A NumPy array of an array of any library, without a copy where that is possible."""
+    return values if isinstance(values, np.ndarray) else as_tensor(values).cpu().numpy()
+
+
 def check_same_namespace(estimator: Any, X: Any, method: str) -> None:
     """Raise ValueError if dispatch is on and X is not where the fitted map is."""
     fitted, given = Namespace.of(estimator.codebook_), Namespace.of(X)

@@ -10,9 +10,9 @@ Kind = TypeVar("Kind")
 LARGEST_TOTAL_WEIGHT = 2.0**1020
 
 
-def chosen(name: str, value: str, options: Mapping[str, Kind]) -> Kind:
+def chosen(name: str, value: object, options: Mapping[str, Kind]) -> Kind:
     """What an option's name stands for, or a ValueError that says which there are."""
-    if value not in options:
+    if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}.")
     return options[value]
 
@@ -31,9 +31,9 @@ def check_p_norm(p_norm: object, name: str = "p_norm") -> float:
     return float(p_norm)
 
 
-def check_sigma(sigma: float) -> None:
+def check_sigma(sigma: object) -> None:
     """Raise ValueError for what is no radius."""
-    if not 0 < sigma < math.inf:
+    if not isinstance(sigma, SupportsFloat) or not 0 < float(sigma) < math.inf:
         raise ValueError(f"sigma must be a finite number above 0, got {sigma!r}.")
 
 

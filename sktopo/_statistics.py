@@ -29,7 +29,7 @@ LARGEST_INTEGER_TOTAL = 2**36
 NEGLIGIBLE_MASS = 1e-12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UnitStatistics:
     """Sums over the samples of each unit.
 

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -44,7 +44,7 @@ def scratch(use: str, rows: int, columns: int, like: Tensor) -> Tensor:
     """Memory of this thread for a use, of the type and device of `like`: valid until the thread asks for it again.
 
     Fresh memory is paid for page by page when it is first written; a thread that works block after block keeps its own,
-    unless it is large.
+    unless it is large. The caller may be in inference mode, and the next one not.
     """
     if rows * columns * like.element_size() > LARGEST_KEPT:
         return like.new_empty(rows, columns)
@@ -52,7 +52,8 @@ def scratch(use: str, rows: int, columns: int, like: Tensor) -> Tensor:
     key, size = (use, like.dtype, like.device), rows * columns
     space = spaces.get(key)
     if space is None or len(space) < size:
-        space = spaces[key] = like.new_empty(size)
+        with torch.inference_mode(False):
+            space = spaces[key] = like.new_empty(size)
     return space[:size].view(rows, columns)
 
 
@@ -75,47 +76,65 @@ def _share_out(
     function: Callable[[Chunk], Result], chunks: Iterable[Chunk], helpers: int, most: int
 ) -> Iterator[Result]:
     """Chunks for the caller and so many helpers, each of which takes what is left; at most so many wait or run."""
-    executor, numbered = _executor(os.getpid(), helpers), enumerate(chunks)
-    left, done = deque[tuple[int, Chunk]](), dict[int, Result]()
+    executor, numbered, work = _executor(os.getpid(), helpers), enumerate(chunks), _Work(function)
     helping: list[Future[None]] = []
     taken = given = 0
-
-    def work_once() -> None:
-        try:
-            index, chunk = left.popleft()
-        except IndexError:  # another was quicker
-            return
-        done[index] = function(chunk)
-
-    def work() -> None:
-        while left:
-            work_once()
-
     try:
         while True:
             stop_if_abandoned()
             fresh = list(islice(numbered, most - (taken - given)))
             taken += len(fresh)
-            left.extend(fresh)
+            work.left.extend(fresh)
             if taken == given:
                 return
-            if left:
-                for helper in [helper for helper in helping if helper.done()]:
-                    helper.result()  # raises what went wrong
-                    helping.remove(helper)
-                wanted = min(helpers, len(left) - 1) - len(helping)
-                helping += [executor.submit(work) for _ in range(wanted)]
-                work_once()
+            if work.left:
+                helping = _still_at_it(helping)
+                wanted = min(helpers, len(work.left) - 1) - len(helping)
+                helping += [executor.submit(work.do_all) for _ in range(wanted)]
+                work.do_one()
             else:  # those that have begun come to an end, because nothing is left
                 for helper in helping:
                     if not helper.cancel():
                         helper.result()
                 helping = []
-            while given in done:
-                yield done.pop(given)
+            while given in work.done:
+                yield work.done.pop(given)
                 given += 1
     finally:
-        left.clear()  # after an error nothing more is begun
+        work.left.clear()  # after an error nothing more is begun
+
+
+def _still_at_it(helping: list[Future[None]]) -> list[Future[None]]:
+    """Those that have not ended; raises what went wrong in one that has."""
+    others = []
+    for helper in helping:
+        if helper.done():
+            helper.result()
+        else:
+            others.append(helper)
+    return others
+
+
+class _Work(Generic[Chunk, Result]):
+    """Numbered chunks that are left, and the results of those that are done."""
+
+    def __init__(self, function: Callable[[Chunk], Result]) -> None:
+        self.left = deque[tuple[int, Chunk]]()
+        self.done: dict[int, Result] = {}
+        self._function = function
+
+    def do_one(self) -> None:
+        """The next chunk, if another thread has not been quicker."""
+        try:
+            index, chunk = self.left.popleft()
+        except IndexError:
+            return
+        self.done[index] = self._function(chunk)
+
+    def do_all(self) -> None:
+        """One after the other, until none is left."""
+        while self.left:
+            self.do_one()
 
 
 def run_alone(function: Callable[[], Result]) -> Result:

@@ -108,13 +108,16 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
     settings = Settings(batch_size=estimator.batch_size, generator=generator)
     if hasattr(estimator, "codebook_"):
         seen, dtype = estimator.weight_seen_, as_tensor(estimator.codebook_).cpu().numpy().dtype
+        curve = as_tensor(estimator.loss_curve_).cpu().numpy()
         problem, state = _resumed(estimator, source)
     else:
-        seen, dtype = 0.0, _dtype(source)
+        seen, dtype, curve = 0.0, _dtype(source), np.empty(0)
         problem, codebook = _problem(estimator, StreamSolver, source, generator)
         state = first_state(problem, codebook)
     state = source.alone(partial(continue_stream, problem, settings, source, state, seen))
-    return {**_learned(StreamSolver, problem, state, dtype), "weight_seen_": seen + source.total_weight}
+    learned = _learned(StreamSolver, problem, state, dtype)
+    curve = np.append(curve, learned["loss_curve_"])
+    return {**learned, "loss_curve_": curve, "weight_seen_": seen + source.total_weight}
 
 
 def label(estimator: Any, source: Source) -> dict[str, Any]:
@@ -206,8 +209,7 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     mass = counts[:, None] if observed is None else observed
     means = as_tensor(estimator.unit_sums_).to(codebook) / torch.where(mass > 0, mass, 1)
     statistics = UnitStatistics(counts, frame.to_frame(means) * mass, torch.zeros_like(counts), observed)
-    losses = tuple(as_tensor(estimator.loss_curve_).tolist())
-    state = State(frame.to_frame(codebook), fitted.sigma, statistics, lattice, losses)
+    state = State(frame.to_frame(codebook), fitted.sigma, statistics, lattice)
     return problem, state._replace(passes=estimator.n_iter_)
 
 

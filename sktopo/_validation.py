@@ -26,16 +26,21 @@ from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 __all__ = [
     "check_codebook",
     "check_dask_features",
+    "check_dask_shape",
     "check_geometry",
     "check_known",
+    "check_lazy_output",
+    "check_one_chunk",
     "check_partition",
     "check_plain",
     "check_rows",
     "check_samples",
     "check_supported",
+    "check_tensor",
     "features_of_the_map",
     "fit_context",
     "make_generator",
+    "output_container",
     "parameter_constraints",
     "restored",
 ]
@@ -150,7 +155,7 @@ def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool) ->
     """A dask collection of the right width and with the right names; its values are checked where they are."""
     if estimator.device not in (None, "cpu", torch.device("cpu")):
         raise ValueError(f"device={estimator.device!r}: dask input is computed on the CPUs of its workers; use None.")
-    _check_dask_shape(X)
+    check_dask_shape(X)
     rows = DaskRows.of(X, sample_weight)
     if not rows.n_features or not sum(rows.lengths):
         raise ValueError(f"X has {sum(rows.lengths)} sample(s) and {rows.n_features} feature(s); at least 1 is needed.")
@@ -160,16 +165,25 @@ def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool) ->
 
 def check_dask_features(estimator: Any, X: Any, *, reset: bool) -> None:
     """Raise ValueError for a dask collection of another width, or with other names, than fit's; computes nothing."""
-    _check_dask_shape(X)
+    check_dask_shape(X)
     features = X._meta if hasattr(X, "columns") else np.empty((1, X.shape[1]))
     validate_data(estimator, features, reset=reset, skip_check_array=True)
 
 
-def _check_dask_shape(X: Any) -> None:
-    """Raise ValueError for a dask collection that is no table."""
+def check_dask_shape(X: Any) -> int:
+    """The number of columns of a dask collection, or a ValueError if it is no table."""
     if getattr(X, "ndim", None) != 2:
         dimensions = f" of {X.ndim} dimension(s)" if hasattr(X, "ndim") else ""
         raise ValueError(f"Expected a 2D dask array or a dask data frame, got a dask {type(X).__name__}{dimensions}.")
+    return len(X.columns) if hasattr(X, "columns") else int(X.shape[1])
+
+
+def check_one_chunk(X: Any, function: str) -> None:
+    """Raise ValueError for a dask collection where it would be computed here as a whole."""
+    if is_dask(X):
+        raise ValueError(
+            f"{function} takes one chunk at a time: call it with X.partitions[i].compute(), or on the workers."
+        )
 
 
 def check_lazy_output(estimator: Any) -> None:
@@ -257,6 +271,7 @@ def _canonical(X: Any) -> Any:
 
 def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np.float64] | None]:
     """Rows for which there is no estimator, as an array or a CSR matrix, and their weights."""
+    check_one_chunk(X, "chunk_statistics")
     check_plain(X)
     with sklearn.config_context(array_api_dispatch=False), _naming_the_place(X):
         X = check_array(X, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite="allow-nan")

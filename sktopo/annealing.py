@@ -7,13 +7,14 @@ stochastic self-organizing maps", Phys. Rev. E 56, 1997.)
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
 from sktopo._assignment import Averaging
 from sktopo._options import check_sigma, chosen
 from sktopo._smoothing import make_smoother
+from sktopo._threads import run_alone
 from sktopo.lattices import Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
@@ -24,7 +25,7 @@ ROUNDING = 1.001
 
 
 def critical_temperature(
-    covariance: Tensor,
+    covariance: ArrayLike | Tensor,
     height: int,
     width: int,
     sigma: float,
@@ -41,8 +42,8 @@ def critical_temperature(
 
     Parameters
     ----------
-    covariance : Tensor of shape (n_features, n_features)
-        Covariance of the samples (``numpy.cov(X.T, bias=True)``; an array will do).
+    covariance : array-like or Tensor of shape (n_features, n_features)
+        Covariance of the samples (``numpy.cov(X.T, bias=True)``).
     height, width : int
         Sides of the map, in units.
     sigma : float
@@ -62,7 +63,7 @@ def critical_temperature(
     Raises
     ------
     ValueError
-        If `covariance` is not a square matrix, or another argument is not as above.
+        If `covariance` is not a square matrix of finite numbers, or another argument is not as above.
 
     References
     ----------
@@ -80,13 +81,27 @@ def critical_temperature(
     True
     >>> som = TopographicMap(6, 6, sigma_final=1.0, winner="local", temperature=T / 20).fit(X)
     """
-    matrix = torch.as_tensor(covariance, dtype=torch.float64, device="cpu")
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"covariance must be a square matrix, got shape {tuple(matrix.shape)}.")
+    matrix = _matrix(covariance)
     check_sigma(sigma)
     units = make_lattice(lattice, height, width, periodic)
     kind = chosen("neighborhood", neighborhood, NEIGHBORHOODS)
-    return float(torch.linalg.eigvalsh(matrix)[-1]) * _Stiffness(units, kind, sigma).largest()
+
+    def product() -> float:
+        variance = float(torch.linalg.eigvalsh(matrix)[-1])
+        return max(0.0, variance) * _Stiffness(units, kind, sigma).largest()  # rounding may leave it below zero
+
+    return run_alone(product)  # a forked child has none of its parent's threads
+
+
+def _matrix(covariance: ArrayLike | Tensor) -> Tensor:
+    """A covariance as a tensor of its own, or a ValueError."""
+    values = covariance.detach().cpu().numpy() if isinstance(covariance, Tensor) else covariance
+    matrix = np.array(values, dtype=np.float64, order="C")
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"covariance must be a square matrix, got shape {matrix.shape}.")
+    if not np.isfinite(matrix).all():
+        raise ValueError("covariance holds NaN or infinite values.")
+    return torch.from_numpy(matrix)
 
 
 def collapses(temperature: float, variance: float, lattice: Lattice, neighborhood: Neighborhood, sigma: float) -> bool:

@@ -1,6 +1,7 @@
 """The scikit-learn estimator: checks what it is given, builds, delegates, and publishes what was learned."""
 
 import os
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -13,16 +14,18 @@ from sktopo import maps, persistence
 from sktopo._assignment import WINNERS
 from sktopo._callbacks import CallbackSupportMixin, CallbackWatcher
 from sktopo._device import chunk_rows
-from sktopo._fitted import FittedMap, answer_lazily, open_query, open_source
+from sktopo._fitted import FittedMap, answer_lazily, lazily, open_query, open_source
 from sktopo._forks import in_any_process
 from sktopo._means import distances_to_bmu
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._options import chosen
 from sktopo._outputs import OUTPUTS, Output
-from sktopo._sources import ArraySource, TensorSource, is_dask
+from sktopo._sources import ArraySource, Source, TensorSource, is_dask
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
+    check_dask_shape,
     check_lazy_output,
+    check_one_chunk,
     check_plain,
     check_samples,
     check_supported,
@@ -251,10 +254,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             training = Training.begin(self, all_rows, open_source(self, samples, weight, rows=self.batch_size))
             watcher = CallbackWatcher(self, X, y, lambda state: namespace.hold(training.learned(state)), training.keep)
             state = training.solver.run(training.state, watcher)
-            self._publish(namespace.hold(training.learned(state)))
-            if is_dask(X) and hasattr(self, "labels_"):
-                del self.labels_  # of an earlier fit; those of this one would be as long as the data
-            self._publish(namespace.hold(label(self, all_rows)))
+            self._publish(training.learned(state), all_rows, namespace)
             watcher.end(state)
             training.close()
         return self
@@ -300,23 +300,23 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         True
         """
         check_supported(self)
-        if is_dask(X):
-            raise ValueError(
-                "partial_fit takes one chunk at a time: call it with X.partitions[i].compute(), or use fit."
-            )
+        check_one_chunk(X, "partial_fit")
         with features_of_the_map(self):
             namespace, first = Namespace.of(X), not hasattr(self, "codebook_")
             if not first:
                 check_same_namespace(self, X, "partial_fit")
             samples, weight = check_samples(self, X, sample_weight, reset=first)
             source = open_source(self, samples, weight)
-            self._publish(namespace.hold(continue_training(self, source)))
-            self._publish(namespace.hold(label(self, source)))
+            self._publish(continue_training(self, source), source, namespace)
         return self
 
-    def _publish(self, learned: dict[str, Any]) -> None:
-        for name, value in learned.items():
-            setattr(self, name, value)
+    def _publish(self, learned: dict[str, Any], source: Source, namespace: Namespace) -> None:
+        """Set what was learned and what it says of the rows: together, or after an error neither."""
+        learned, trained = namespace.hold(learned), copy(self)
+        trained.__dict__.update(learned)
+        labels = namespace.hold(label(trained, source))
+        self.__dict__.pop("labels_", None)  # of an earlier fit; dask rows have none, which would be as long as the data
+        self.__dict__.update(learned | labels)
 
     @in_any_process
     def transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -421,15 +421,17 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             If X is not what `transform` could return.
         """
         fitted, output = FittedMap.of(self), self._chosen_output
+        columns = output.n_columns(fitted.lattice.n_units)
+        if is_dask(X):
+            self._check_columns(check_dask_shape(X), columns)
+            return lazily(self, X, "inverse_transform", self.n_features_in_)
         check_same_namespace(self, X, "inverse_transform")
         check_plain(X)
         if isinstance(X, torch.Tensor):
             check_tensor(X)
         namespace = Namespace.of(X)
         values = check_array(X, dtype=[namespace.library.float64, namespace.library.float32])
-        columns = output.n_columns(fitted.lattice.n_units)
-        if values.shape[1] != columns:
-            raise ValueError(f"X has {values.shape[1]} columns; output={self.output!r} has {columns} on this map.")
+        self._check_columns(values.shape[1], columns)
         rows = chunk_rows(columns + self.n_features_in_ * output.n_corners)
         kind = ArraySource if namespace.is_numpy else TensorSource
         values = values if namespace.is_numpy else as_tensor(values)
@@ -622,6 +624,11 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         """Width of `transform`'s result, for the names of its features."""
         check_is_fitted(self)
         return self._chosen_output.n_columns(self.height_ * self.width_)
+
+    def _check_columns(self, given: int, expected: int) -> None:
+        """Raise ValueError for what `transform` could not have returned."""
+        if given != expected:
+            raise ValueError(f"X has {given} columns; output={self.output!r} has {expected} on this map.")
 
     @property
     def _chosen_output(self) -> Output:

@@ -83,7 +83,7 @@ class Moments:
     @cached_property
     def plane(self) -> PrincipalPlane:
         """The two leading principal components of all rows."""
-        assert len(self.mean)  # known before it travels with a step to other machines
+        mean = self.mean  # known before it travels with a step to other machines
         narrow = self.source.n_features <= self._largest_covariance
         axes, variances = self._from_covariance() if narrow else self._by_power_iteration()
         variances = variances.clamp(min=0)
@@ -92,7 +92,7 @@ class Moments:
         spread[: len(variances)] = variances[:2].sqrt()
         # rounding leaves a tiny variance in directions that the data does not have
         real = spread > 1e-7 * spread[0]
-        return PrincipalPlane(self.mean, leading * real[:, None], spread * real)
+        return PrincipalPlane(mean, leading * real[:, None], spread * real)
 
     def _averaged(self, function: Callable[[Tensor], Tensor]) -> Tensor:
         """Weighted mean of a function of each value that is not missing: (n_features,)."""
@@ -137,9 +137,8 @@ class Moments:
     def _by_power_iteration(self) -> tuple[Tensor, Tensor]:
         """The same for many features: a block power iteration over chunks, without a covariance matrix."""
         # a fixed start: the plane belongs to the data and does not depend on random_state
-        start = torch.randn(
-            (self.source.n_features, POWER_BLOCK), generator=torch.Generator().manual_seed(0), device="cpu"
-        )
+        shape, generator = (self.source.n_features, POWER_BLOCK), torch.Generator().manual_seed(0)
+        start = torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")
         block = torch.linalg.qr(start.to(self.mean)).Q
 
         def covariance_product(x: Tensor, weight: Tensor) -> Tensor:

@@ -261,7 +261,7 @@ def _unpack(file: BinaryIO, size: int) -> dict[str, Any]:
         message = (
             f"Tensors of this file belong on {', '.join(sorted(missing))}, which is not here; they are on the CPU now."
         )
-        warnings.warn(message, stacklevel=3)
+        warnings.warn(message, stacklevel=4)  # of `load`
     return placed
 
 

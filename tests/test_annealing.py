@@ -1,6 +1,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from oracles import lattice_distances, neighborhood_matrix
@@ -154,3 +155,16 @@ def test_one_unit_and_bad_arguments():
         critical_temperature(np.ones((2, 3)), 3, 3, 1.0)
     with pytest.raises(ValueError, match="sigma must be a finite number above 0"):
         critical_temperature(np.eye(2), 3, 3, 0.0)
+
+
+def test_a_covariance_may_be_of_any_kind(rng):
+    covariance = np.cov(rng.normal(size=(50, 3)).T)
+    expected = critical_temperature(covariance, 4, 4, 1.0)
+    read_only = covariance.copy()
+    read_only.flags.writeable = False
+    for other in (pd.DataFrame(covariance), covariance.tolist(), read_only, torch.from_numpy(covariance)):
+        assert critical_temperature(other, 4, 4, 1.0) == expected
+    assert critical_temperature(covariance[::-1, ::-1], 4, 4, 1.0) == pytest.approx(expected, rel=1e-12)
+    assert critical_temperature(-np.eye(2), 4, 4, 1.0) == 0
+    with pytest.raises(ValueError, match="covariance holds NaN"):
+        critical_temperature(np.full((2, 2), np.nan), 4, 4, 1.0)

@@ -9,6 +9,14 @@ from sklearn.base import clone
 
 from sktopo import TopographicMap
 from sktopo.metrics import quantization_error
+from sktopo.plotting import (
+    ComponentPlanesDisplay,
+    HitHistogramDisplay,
+    LabelMapDisplay,
+    TrainingCurveDisplay,
+    UMatrixDisplay,
+    to_html,
+)
 
 LIBRARIES = {
     "torch": torch.from_numpy,
@@ -117,3 +125,15 @@ def test_tensors_that_want_gradients_are_refused(iris, dispatch):
 def test_tensors_on_an_accelerator_name_the_setting():
     with pytest.raises(ValueError, match=r"X lives on meta: call sklearn.set_config\(array_api_dispatch=True\)"):
         TopographicMap(3, 3).fit(torch.ones(5, 3, device="meta"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_pictures_of_it(library, iris, dispatch, tmp_path):
+    X, y = library(iris[0]), iris[1]
+    som = TopographicMap(4, 4).fit(X)
+    for display in (UMatrixDisplay, ComponentPlanesDisplay, TrainingCurveDisplay):
+        display.from_estimator(som)
+    HitHistogramDisplay.from_estimator(som, X)
+    HitHistogramDisplay.from_estimator(som, X, y)
+    LabelMapDisplay.from_estimator(som, X, y)
+    to_html(som, X, y, path=tmp_path / "page.html")

@@ -8,6 +8,7 @@ from functools import reduce
 from pathlib import Path
 from types import SimpleNamespace
 
+import dask.array as da
 import numpy as np
 import pytest
 import scipy.sparse
@@ -94,6 +95,8 @@ def test_bad_chunks_are_named(iris):
         sktopo.chunk_statistics(X[:, :3], W)
     with pytest.raises(ValueError, match="must not be negative"):
         sktopo.chunk_statistics(X, W, sample_weight=-np.ones(150))
+    with pytest.raises(ValueError, match="chunk_statistics takes one chunk at a time"):
+        sktopo.chunk_statistics(da.from_array(X), W)
     X[3] = np.nan
     with pytest.raises(ValueError, match="Every value in row 3"):
         sktopo.chunk_statistics(X, W)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from containers import DENSE, LAZY, LAZY_FRAMES, SPARSE
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -100,6 +101,15 @@ def test_a_file_of_another_fit_is_refused(change, X, tmp_path):
     with pytest.raises(ValueError, match="belongs to other data or parameters: remove the file"):
         other.fit(X, sample_weight=weight if change == "weight" else None)
     assert path.read_bytes() == before
+
+
+def test_empty_columns_make_other_data(X, tmp_path):
+    path, rows = tmp_path / "checkpoint", csr_array(X)
+    with pytest.raises(InterruptedFitError):
+        TopographicMap(4, 4).set_callbacks(Interrupt(path, 3)).fit(rows)
+    wider = csr_array((rows.data, rows.indices, rows.indptr), shape=(600, 70))
+    with pytest.raises(ValueError, match="belongs to other data"):
+        TopographicMap(4, 4).set_callbacks(Checkpoint(path)).fit(wider)
 
 
 def test_what_transform_returns_may_change(X, tmp_path):

@@ -124,10 +124,14 @@ def test_what_the_process_has_set_changes_no_map(change, back, value, X, serial)
 
 FORKED = """
 import os, signal, sys, numpy as np, sktopo
-from sktopo import TopographicMap, metrics
+import matplotlib
+from sktopo import TopographicMap, metrics, plotting
+from sktopo.annealing import critical_temperature
 
+matplotlib.use("agg")
 n_features = int(sys.argv[1])
 X = np.random.default_rng(0).normal(size=(12_000, n_features)).astype(np.float32)
+y = np.arange(12_000) % 3
 maps = [TopographicMap(12, 12, random_state=0), TopographicMap(12, 12, solver="batch", max_iter=3)]
 
 def answers():
@@ -137,6 +141,9 @@ def answers():
         yield from (som.inverse_transform(som.transform(X)), metrics.topographic_error(som, X), som.score(X))
         yield som.partial_fit(X[:2000]).codebook_
         yield sktopo.chunk_statistics(X[:2000], som.codebook_).sums
+        yield plotting.LabelMapDisplay.from_estimator(som, X, y).class_counts
+        plotting.to_html(som, X, y, path=sys.argv[2])
+        yield critical_temperature(np.cov(X.T), 12, 12, 1.0)
 
 expected = list(answers())
 child = os.fork()
@@ -149,8 +156,8 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 @pytest.mark.parametrize("n_features", [16, 784])  # torch uses its threads for more than 32 768 values
-def test_a_forked_child_gets_the_answers_of_its_parent(n_features):
-    command = [sys.executable, "-c", FORKED, str(n_features)]
+def test_a_forked_child_gets_the_answers_of_its_parent(n_features, tmp_path):
+    command = [sys.executable, "-c", FORKED, str(n_features), str(tmp_path / "page.html")]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert run.stdout.split() == ["0"]  # -14: it waits for threads that only its parent has
 

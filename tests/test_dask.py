@@ -81,6 +81,37 @@ def test_answers_are_lazy_and_the_same(X, som):
     np.testing.assert_array_equal(som.hit_histogram(lazy), som.hit_histogram(X))
 
 
+@pytest.mark.parametrize("output", ["coordinates", "activations", "distances"])
+def test_the_way_back_is_lazy_too(X, som, output):
+    som.set_params(output=output).fit(X)
+    lazy = som.transform(da.from_array(X, chunks=(250, 4)))
+    back = som.inverse_transform(lazy)
+    assert isinstance(back, da.Array)
+    assert back.shape == X.shape
+    np.testing.assert_array_equal(back.compute(), som.inverse_transform(som.transform(X)))
+    with pytest.raises(ValueError, match=f"X has 7 columns; output='{output}' has"):
+        som.inverse_transform(da.zeros((10, 7), chunks=5))
+
+
+OPTIMIZED = """
+import dask.array as da, numpy as np
+from sktopo import TopographicMap
+X = np.random.default_rng(0).normal(size=(300, 3))
+if __name__ == "__main__":
+    lazy = TopographicMap(3, 3).fit(da.from_array(X, chunks=(100, 3)))
+    print(np.array_equal(lazy.codebook_, TopographicMap(3, 3).fit(X).codebook_))
+"""
+
+
+def test_assertions_do_no_work(tmp_path):
+    script = tmp_path / "optimized.py"
+    script.write_text(OPTIMIZED)
+    command = [sys.executable, "-O", str(script)]
+    environment = {**os.environ, "DASK_SCHEDULER": "processes", "DASK_NUM_WORKERS": "2"}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert result.stdout.strip() == "True", result.stderr
+
+
 def test_an_answer_belongs_to_the_map_that_was_asked(X, som):
     units = som.fit(X).predict(da.from_array(X, chunks=(250, 4)))
     expected = som.labels_

@@ -626,3 +626,24 @@ def test_memory_is_bounded_by_chunks(rows, output, solver):
         [sys.executable, "-c", MEMORY, str(rows), output, solver], capture_output=True, text=True, check=True
     )
     assert float(result.stdout) < 64  # MB beyond input and output
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_fit_that_fails_at_its_end_leaves_the_map_that_was_there(iris, method):
+    som = TopographicMap(4, 4).fit(iris[0])
+    before = dict(vars(som))
+    far = np.random.default_rng(0).choice([-1.7e308, 1.7e308], size=(60, 40 if method == "fit" else 4))
+    with pytest.raises(ValueError, match="is too large for torch"):
+        getattr(som, method)(far)
+    assert vars(som).keys() == before.keys()
+    for name, value in vars(som).items():
+        assert value is before[name] or np.array_equal(value, before[name]), name
+
+
+def test_the_loss_curve_goes_on(iris):
+    som = TopographicMap(4, 4, random_state=0).fit(iris[0])
+    curve = som.loss_curve_
+    for n in (1, 2, 3):
+        som.partial_fit(iris[0])
+        assert len(som.loss_curve_) == len(curve) + n
+    np.testing.assert_array_equal(som.loss_curve_[:-3], curve)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
+from sktopo import TopographicMap
 from sktopo._frame import DataRange
 from sktopo._sources import ArraySource
 from sktopo._statistics import Grid
@@ -77,3 +78,14 @@ def test_automatic_shape_follows_the_rule():
     assert automatic_shape(1600.0, Plane, None, None, 2)[0] % 2 == 0
     height, width = automatic_shape(1e12, Plane, None, None)
     assert 9000 < height * width <= 10_000
+
+
+def test_the_plane_does_not_depend_on_the_default_type(rng):
+    X = rng.normal(size=(60, 1100))  # wide enough for a power iteration, too round for it to converge
+    expected = TopographicMap(3, 3, max_iter=1).fit(X).codebook_
+    torch.set_default_dtype(torch.float64)
+    try:
+        other = TopographicMap(3, 3, max_iter=1).fit(X).codebook_
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(other, expected)

@@ -228,6 +228,24 @@ def test_topographic_product_needs_different_prototypes(iris):
         topographic_product(som)
 
 
+@pytest.mark.parametrize(("scale", "offset"), [(1, 1e6), (1, -1e9), (1e-3, 1e4), (1e290, 1e300), (1e305, 1e308)])
+def test_topographic_product_does_not_depend_on_where_the_data_are(digits, scale, offset):
+    som = TopographicMap(6, 5).fit(digits[0][:300])
+    expected = topographic_product(som)
+    som.codebook_ = som.codebook_ * scale + offset
+    assert topographic_product(som) == pytest.approx(expected, rel=1e-4)
+
+
+def test_prototypes_that_nearly_meet_have_a_topographic_product():
+    som = TopographicMap(2, 3).fit(np.arange(12.0).reshape(6, 2))
+    som.codebook_ = np.arange(12.0).reshape(6, 2)
+    som.codebook_[5] = som.codebook_[2] + 1e-11
+    assert np.isfinite(topographic_product(som))
+    som.codebook_[0] = som.codebook_[2]
+    with pytest.raises(ValueError, match="units 0 and 2 are equal"):
+        topographic_product(som)
+
+
 @pytest.mark.parametrize(("lattice", "periodic", "neighbors"), SHAPES)
 @pytest.mark.parametrize("k", [1, 5, 20])
 def test_trustworthiness_and_continuity_equal_the_loop(iris, lattice, periodic, neighbors, k):
@@ -278,6 +296,27 @@ def test_too_few_or_too_many_neighbors_are_refused(iris, k, message):
     for measure in (trustworthiness, continuity):
         with pytest.raises(ValueError, match=f"n_neighbors must be {message}.* got {k}"):
             measure(som, iris[0][:10], k)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, True])
+def test_a_number_of_samples_is_a_number(iris, wrong):
+    som = TopographicMap(3, 3).fit(iris[0])
+    for measure in (trustworthiness, continuity):
+        with pytest.raises(ValueError, match="max_samples must be an int of at least 1"):
+            measure(som, iris[0], max_samples=wrong)
+
+
+@pytest.mark.parametrize("measure", WEIGHTED)
+def test_a_row_without_weight_may_be_anywhere(iris, measure):
+    X, weight = np.vstack([iris[0], np.full((1, 4), 1.7e308)]), np.append(np.ones(150), 0)
+    som = TopographicMap(4, 4).fit(iris[0])
+    assert measure(som, X, sample_weight=weight) == pytest.approx(measure(som, iris[0]), rel=1e-12)
+
+
+@pytest.mark.parametrize("measure", WEIGHTED)
+def test_huge_weights_weigh_alike(iris, measure):
+    som = TopographicMap(4, 4).fit(iris[0])
+    assert measure(som, iris[0], sample_weight=np.full(150, 1e304)) == pytest.approx(measure(som, iris[0]), rel=1e-12)
 
 
 def test_hit_entropy_equals_the_loop(iris):

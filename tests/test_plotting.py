@@ -29,6 +29,7 @@ from sktopo.plotting import (
     UMatrixDisplay,
 )
 from sktopo.plotting._cells import Cells
+from sktopo.plotting._labels import named_units
 from sktopo.plotting._names import in_lines, shortened
 from sktopo.plotting._palette import class_colors
 
@@ -463,3 +464,20 @@ def test_numbers_of_color_bars_stay_on_the_figure(n_features, rng):
     assert drawn.x0 >= page.x0
     assert drawn.x1 <= page.x1
     plt.close(display.figure_)
+
+
+def test_scattered_labels_have_names_or_none(rng):
+    cells = Cells.named("hexagonal", (8, 8), False)
+    for _ in range(200):
+        labels = np.full(64, -1)
+        some = rng.choice(64, size=rng.integers(0, 10), replace=False)
+        labels[some] = rng.integers(0, 4, len(some))
+        for unit, _ in named_units(labels, cells, 40.0):
+            assert labels[unit] >= 0
+    display = LabelMapDisplay(np.zeros((900, 2)), np.array(["a", "b"]), (30, 30)).plot()
+    assert not display.ax_.texts
+
+
+def test_counts_and_classes_belong_together():
+    with pytest.raises(ValueError, match="class_counts and classes belong together"):
+        HitHistogramDisplay(np.ones((2, 2)), class_counts=np.ones((4, 2))).plot()

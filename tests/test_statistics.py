@@ -6,7 +6,7 @@ from oracles import batch_epoch, lattice_distances, neighborhood_matrix
 from sktopo._frame import DataRange
 from sktopo._smoothing import make_smoother
 from sktopo._sources import ArraySource
-from sktopo._statistics import Grid, distortion_sum, update_codebook
+from sktopo._statistics import Grid, UnitStatistics, distortion_sum, update_codebook
 from sktopo.lattices import RectangularLattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 
@@ -114,3 +114,9 @@ def test_statistics_of_parts_add(weighted):
     whole = grid.statistics(totals(grid, X, weight, unit))
     halves = [grid.statistics(totals(grid, X[rows], weight[rows], unit[rows])) for rows in (slice(90), slice(90, 200))]
     np.testing.assert_allclose((halves[0] + halves[1]).sums.numpy(), whole.sums.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_statistics_can_be_compared(rng):
+    first, second = (UnitStatistics.none(3, torch.zeros(2, 2)) for _ in range(2))
+    assert first == first
+    assert first != second

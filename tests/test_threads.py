@@ -163,3 +163,10 @@ def test_a_thread_keeps_no_large_memory():
     assert scratch("rows", 64, 100_000, like).shape == (64, 100_000)
     assert sum(space.nbytes for space in getattr(_threads._owned, "spaces", {}).values()) == before
     assert scratch("rows", 10, 10, like).data_ptr() == scratch("rows", 5, 5, like).data_ptr()
+
+
+def test_memory_from_inference_mode_serves_afterwards():
+    like = torch.empty(0)
+    with torch.inference_mode():
+        scratch("there and back", 3, 3, like)
+    assert scratch("there and back", 3, 3, like).fill_(1).sum() == 9

@@ -1,6 +1,5 @@
 """The combined error: how far a sample is from the map, and how far apart on the map its two best units are."""
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +12,9 @@ from torch import Tensor
 from sktopo._device import wide_dtype
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
-from sktopo._means import chunk_mean, weighted_mean
+from sktopo._means import chunk_mean, in_range, weighted_mean
 from sktopo._pipelines import unwrapped
+from sktopo._sources import counted
 from sktopo.distances import paired_distance
 
 # Sources whose shortest paths to all units are held at once.
@@ -81,17 +81,17 @@ def combined_error(
     search, n_units = fitted.search(source.dtype), fitted.lattice.n_units
 
     def update(x: Tensor, weight: Tensor) -> _Pairs:
+        x, weight = counted(x, weight)
         best, second = search.two_best(x).T
         pair, place = torch.unique(best * n_units + second, return_inverse=True)
         shares = weight.new_zeros(len(pair)).index_add_(0, place, weight)
-        return _Pairs(chunk_mean(search.distance(x, best), weight), pair.cpu(), shares.cpu())
+        return _Pairs(chunk_mean(in_range(search.distance(x, best)), weight), pair.cpu(), shares.cpu())
 
     chunks = list(source.map_chunks(update))
     pair, place = torch.unique(torch.cat([chunk.pair for chunk in chunks]), return_inverse=True)
     shares = torch.cat([chunk.weight for chunk in chunks])
-    length = _path_lengths(fitted, edges, pair // n_units, pair % n_units)[place]
-    total = math.fsum(chunk.to_best[1] for chunk in chunks)
-    return weighted_mean([chunk.to_best for chunk in chunks]) + float((shares * length).sum()) / total
+    length = in_range(_path_lengths(fitted, edges, pair // n_units, pair % n_units))[place]
+    return weighted_mean([chunk.to_best for chunk in chunks]) + weighted_mean([chunk_mean(length, shares)])
 
 
 def _path_lengths(fitted: FittedMap, edges: Tensor, first: Tensor, second: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from sktopo import maps
 from sktopo._fitted import open_query
 from sktopo._forks import in_any_process
+from sktopo._options import check_total_weight
 from sktopo._pipelines import unwrapped
 
 
@@ -55,8 +56,9 @@ def hit_entropy(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = Non
     fitted, source = open_query(*unwrapped(map, X), sample_weight)
     search = fitted.search(source.dtype)
     hits: Tensor = source.reduce(lambda x, weight: maps.hit_histogram(search.bmu(x), weight, fitted.lattice))
+    check_total_weight(float(hits.sum()))  # of a dask collection nobody knows before
     if fitted.lattice.n_units == 1:
         return 1.0
     share = hits.flatten() / hits.sum()
     used = share[share > 0]
-    return float(-(used * used.log()).sum() / hits.new_tensor(fitted.lattice.n_units).log())
+    return float((used * -used.log()).sum() / hits.new_tensor(fitted.lattice.n_units).log())

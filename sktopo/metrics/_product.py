@@ -63,18 +63,19 @@ def topographic_product(map: Any) -> float:
     n_units, units = fitted.lattice.n_units, torch.arange(fitted.lattice.n_units, device="cpu")
     if n_units == 1:
         return 0.0
-    # no scale changes a ratio of distances
+    # no shift and no scale changes a ratio of distances
     (codebook, _), coordinates = near_one(fitted.codebook.cpu().double()), fitted.lattice.coordinates()
+    codebook, _ = near_one(codebook - codebook.mean(dim=0))
     # the ways to neighbor l = 1 .. K - 1 count in all means over k >= l
     tail = (0.5 / units[1:].double()).flip(0).cumsum(0).flip(0)
 
     def of_units(rows: Tensor) -> float:
         on_lattice = fitted.lattice.sqdist(coordinates[rows][:, None], coordinates).sqrt()
         among = minkowski(codebook[rows], codebook, fitted.p_norm)
+        _check_apart(among, rows)
         near_lattice, near_prototype = (
             _order(distance.round(decimals=DECIMALS), rows) for distance in (on_lattice, among)
         )
-        _check_apart(among, near_prototype[:, 0], rows)
         logarithm = among.log().gather(1, near_lattice) - among.log().gather(1, near_prototype)
         logarithm += on_lattice.log().gather(1, near_lattice) - on_lattice.log().gather(1, near_prototype)
         return float((logarithm @ tail).sum())
@@ -88,10 +89,11 @@ def _order(distance: Tensor, own: Tensor) -> Tensor:
     return others.argsort(dim=1, stable=True)[:, 1:]
 
 
-def _check_apart(distance: Tensor, nearest: Tensor, rows: Tensor) -> None:
-    equal = torch.nonzero(distance.gather(1, nearest[:, None])[:, 0] == 0)[:, 0]
+def _check_apart(distance: Tensor, rows: Tensor) -> None:
+    least, nearest = distance.scatter(1, rows[:, None], math.inf).min(dim=1)
+    equal = torch.nonzero(least == 0)[:, 0]
     if len(equal):
-        first, second = int(rows[equal[0]]), int(nearest[equal[0]])
+        first, second = sorted((int(rows[equal[0]]), int(nearest[equal[0]])))
         raise ValueError(
             f"The prototypes of units {first} and {second} are equal, so that the topographic product does not exist; "
             "use fewer units, or a larger sigma_final."

@@ -145,7 +145,7 @@ class _Places:
     def __init__(self, map: Any, X: ArrayLike, n_neighbors: int, max_samples: int, random_state: Any) -> None:
         fitted, source = open_query(*unwrapped(map, X))
         rows = torch.arange(source.n_rows, device="cpu")
-        if source.n_rows > max_samples:
+        if source.n_rows > check_size("max_samples", max_samples):
             rows = torch.randperm(source.n_rows, generator=make_generator(random_state), device="cpu")
             rows = rows[:max_samples].sort().values
         self.n, self.k = len(rows), check_size("n_neighbors", n_neighbors)

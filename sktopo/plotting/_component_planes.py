@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sktopo._namespaces import as_numpy
 from sktopo._pipelines import last_step
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._drawing import color_bar, frame, paint_values, pyplot
@@ -113,7 +114,7 @@ class ComponentPlanesDisplay:
             If there is no such feature.
         """
         map = last_step(estimator)
-        planes = map.component_planes()
+        planes = as_numpy(map.component_planes())
         names = feature_names_of(estimator, len(planes), feature_names, "feature_names")
         wanted = [features] if isinstance(features, (str, int, np.integer)) else features
         chosen = range(len(planes)) if wanted is None else [_position(feature, names) for feature in wanted]

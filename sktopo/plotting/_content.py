@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from sktopo._fitted import FittedMap, open_query
+from sktopo._forks import in_any_process
+from sktopo._namespaces import as_numpy
 from sktopo._pipelines import last_step, unwrapped
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import checked_classes, counted_by_class, majority, units_of
@@ -45,11 +47,12 @@ class Content:
     rows: Rows | None = None
 
     @classmethod
+    @in_any_process
     def of(cls, estimator: Any, X: Any, y: Any, names: Sequence[str] | None) -> "Content":
         """Ask a fitted map, and find the units of the samples."""
         map = last_step(estimator)
         codebook = FittedMap.of(map).codebook.cpu().numpy()
-        u_matrix = map.u_matrix().ravel()
+        u_matrix = as_numpy(map.u_matrix()).ravel()
         known = feature_names_of(estimator, codebook.shape[1], names, "names")
         cells = Cells.named(map.lattice, (map.height_, map.width_), bool(map.periodic))
         if X is None:

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from sktopo._fitted import FittedMap, open_query
+from sktopo._forks import in_any_process
 from sktopo._pipelines import unwrapped
 from sktopo._sources import Source
 
@@ -15,6 +16,7 @@ from sktopo._sources import Source
 MOST_FRACTIONS = 20
 
 
+@in_any_process
 def class_counts(
     estimator: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[NDArray[np.float64], NDArray[Any]]:

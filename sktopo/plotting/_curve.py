@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from sktopo._namespaces import as_numpy
 from sktopo._pipelines import last_step
 from sktopo.plotting._drawing import figure_and_axes
 from sktopo.plotting._palette import OKABE_ITO
@@ -77,7 +78,7 @@ class TrainingCurveDisplay:
         """
         map = last_step(estimator)
         check_is_fitted(map)
-        return cls(map.loss_curve_, step=SOLVERS[map.solver_].epoch_name).plot(ax=ax)
+        return cls(as_numpy(map.loss_curve_), step=SOLVERS[map.solver_].epoch_name).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw.

@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sktopo._namespaces import as_numpy
 from sktopo._pipelines import unwrapped
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts
@@ -124,7 +125,7 @@ class HitHistogramDisplay:
         map, samples = unwrapped(estimator, X)
         options: dict[str, Any] = {"lattice": map.lattice, "periodic": map.periodic}
         if y is None:
-            hits = map.hit_histogram(samples, sample_weight)
+            hits = as_numpy(map.hit_histogram(samples, sample_weight))
         else:
             counts, classes = class_counts(map, samples, y, sample_weight)
             hits = counts.sum(axis=1).reshape(map.height_, map.width_)
@@ -152,6 +153,8 @@ class HitHistogramDisplay:
         self.figure_, self.ax_ = figure_and_axes(ax)
         cells = Cells.named(self.lattice, self.hits.shape, self.periodic)
         self.colorbar_ = None
+        if (self.class_counts is None) != (self.classes is None):
+            raise ValueError("class_counts and classes belong together: pass both, or neither.")
         if self.class_counts is not None and self.classes is not None:
             self._plot_pies(cells, self.class_counts, self.classes, with_legend=colorbar)
             return self

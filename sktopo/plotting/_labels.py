@@ -205,8 +205,11 @@ def named_units(labels: NDArray[np.int64], cells: Cells, size: float) -> list[tu
     Units without samples, of which a large map has many, belong to the region that is nearest.
     """
     known = np.flatnonzero(labels >= 0)
+    if not len(known):
+        return []
     nearest = cKDTree(cells.centers[known]).query(cells.centers)[1]
-    regions = _regions(labels[known[nearest]], cells.lattice)
+    # where several are as near, units of one region may not hang together, and a part of it has no samples
+    regions = [region for region in _regions(labels[known[nearest]], cells.lattice) if (labels[region] >= 0).any()]
     widths = [size * np.sqrt(len(region)) for region in regions]
     pairs = sorted(zip(regions, widths, strict=True), key=lambda pair: -len(pair[0]))
     return [(_innermost(region, labels, cells), width) for region, width in pairs if width >= REGION_POINTS]

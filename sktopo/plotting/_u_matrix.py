@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from sktopo._namespaces import as_numpy
 from sktopo._pipelines import last_step
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._drawing import color_bar, figure_and_axes, frame, paint_values
@@ -78,7 +79,7 @@ class UMatrixDisplay:
             The display that has been drawn.
         """
         map = last_step(estimator)
-        display = cls(map.u_matrix(), lattice=map.lattice, periodic=map.periodic)
+        display = cls(as_numpy(map.u_matrix()), lattice=map.lattice, periodic=map.periodic)
         return display.plot(ax=ax, cmap=cmap, colorbar=colorbar)
 
     def plot(self, *, ax: Any = None, cmap: Any = "viridis", colorbar: bool = True) -> Self:
