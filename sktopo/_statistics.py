@@ -267,8 +267,9 @@ class Grid(Frame):
     def statistics(self, totals: Tensor) -> UnitStatistics:
         """Statistics in the frame from integer sums, rounded once."""
         high_bits = LIMB_BITS if self._integer_weights else 2 * LIMB_BITS
-        high, low = totals.to(self.scale.dtype).unbind(1)
-        values = (high * 2.0**-high_bits + low * 2.0 ** -(high_bits + LIMB_BITS)) * self._weight_unit
+        high, low = totals.unbind(1)
+        values = high.to(self.scale.dtype).mul_(2.0**-high_bits)
+        values.add_(low.to(self.scale.dtype), alpha=2.0 ** -(high_bits + LIMB_BITS)).mul_(self._weight_unit)
         n_features = len(self._relative_unit)
         observed = values[:, n_features:-2] if self.extent.missing else None
         sums = values[:, :n_features] * self._relative_unit

@@ -116,7 +116,7 @@ class Source(ABC):
 
     def reduce(self, step: Callable[[Tensor, Tensor], Sum]) -> Sum:
         """The sum of ``step(x, weight)`` over all chunks, added in their order."""
-        return self.alone(lambda: _added(self.map_chunks(step)))
+        return self.alone(lambda: added(self.map_chunks(step)))
 
     def map_rows(self, step: Callable[[Tensor], Tensor]) -> Tensor:
         """``step(x)`` of every chunk, row by row in one CPU tensor."""
@@ -174,7 +174,7 @@ class Subset(Source):
     def share_out(self, step: Callable[[Tensor, Tensor], Sum], shares: int) -> Sum:
         """The sum of ``step(x, weight)`` over equal shares of the rows, added in their order."""
         places = self._slices(rounded_rows(-(-self.n_rows // shares)))
-        return _added(self._each(lambda part: step(*self._rows(part)), places))
+        return added(self._each(lambda part: step(*self._rows(part)), places))
 
     def _slices(self, size: int) -> list[slice]:
         return [slice(start, min(start + size, self.n_rows)) for start in range(0, self.n_rows, size)]
@@ -220,11 +220,11 @@ class Drawn:
         return Subset(self._whole, self._draws.positions(start, stop)).part(0, stop - start)
 
 
-def _added(parts: Iterator[Sum]) -> Sum:
-    """Their sum, added in their order."""
+def added(parts: Iterator[Sum]) -> Sum:
+    """Their sum, added in their order; tensors are added in place."""
     total = next(parts)
     for part in parts:
-        total = total + part
+        total += part
     return total
 
 

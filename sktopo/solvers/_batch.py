@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sktopo._assignment import Averaging
 from sktopo._smoothing import make_smoother
-from sktopo._sources import Source
+from sktopo._sources import Source, added
 from sktopo._statistics import Grid, update_codebook
 from sktopo.solvers._assigned import Assigned
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
@@ -66,7 +66,7 @@ class BatchSolver(Solver):
             return self.source.reduce(problem.assign(prototypes, averaging, self.source.dtype))
         search = problem.winner_of(prototypes, self.source.dtype, averaging)
         if self._kept:
-            first, *others = [grid.added(limbs, search.bmu(x), n_units) for x, limbs in self._kept]
-            return Assigned(grid.statistics(sum(others, first)))
-        totals = self.source.reduce(lambda x, weight: grid.totals(x, weight, search.bmu(x), n_units))
+            totals = added(grid.added(limbs, search.bmu(x), n_units) for x, limbs in self._kept)
+        else:
+            totals = self.source.reduce(lambda x, weight: grid.totals(x, weight, search.bmu(x), n_units))
         return Assigned(grid.statistics(totals))
