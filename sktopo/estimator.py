@@ -78,7 +78,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     winner : {"nearest", "local"}, default="nearest"
         The unit that takes a sample in training, and around which hard activations lie: the nearest prototype
         (Kohonen), or the one with the least local error ``sum_k g_jk |x - w_k|^2`` with the row-normalized
-        neighborhood (Heskes), whose loss never rises at a constant sigma. `predict` gives the nearest for both.
+        neighborhood (Heskes), whose loss never rises at a constant sigma for ``p_norm=2``. `predict` gives the nearest
+        for both.
     temperature : float, default=0.0
         Softness of the assignment, in squared units of the data; above 0 it needs ``winner="local"``. Samples are then
         shared among the units by ``softmax_j(-e_j / 2T)`` of their local errors, in `fit` and in `transform`'s
@@ -133,9 +134,12 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ``sum_j h(c, j) |x - w_j|^2``; for ``winner="local"`` of the local error; at a temperature above 0 twice the
         free energy, which may be negative. "batch": before the update. "stream": one entry a stage of the annealing, of
         the rows of its last step, which are assigned before and measured after the update. "gradient": the mean over
-        the steps of a pass.
+        the steps of a pass. For other norms "batch" and "stream" still tell the squared Euclidean distances, which
+        their means reduce, and where `normalize` meets missing values they take prototypes as they are; "gradient"
+        tells the loss that it reduces.
     n_iter_ : int or float
-        Passes over the data; for "stream" the number of rows drawn over the number of rows.
+        Passes over the data; for "stream" the number of rows drawn over the number of rows. Each call of `partial_fit`
+        counts as one.
     solver_ : {"batch", "stream", "gradient"}
         The solver that trained the map; what "auto" has chosen.
     unit_counts_, unit_sums_ : ndarray of shape (n_units,), (n_units, n_features)

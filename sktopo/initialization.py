@@ -26,6 +26,8 @@ LARGEST_AUTOMATIC_MAP = 10_000
 # Components, and variances, this close to the largest one count as tied when an axis is fixed.
 SIGN_TOLERANCE = 1e-4
 TIE_TOLERANCE = 1e-7
+# Prototypes start at multiples of this power of two, relative to the range of each feature on the map.
+STEADY_BITS = 20
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ def pca_codebook(
     place = (coordinates - half) / torch.where(half > 0, half, torch.ones_like(half))  # (units, 2), in [-1, 1]
     if lattice.width >= lattice.height:
         place = place.flip(1)
-    return plane.mean + 2 * (place * plane.spread) @ plane.axes
+    return _steady(plane.mean + 2 * (place * plane.spread) @ plane.axes)
 
 
 def random_codebook(lattice: Lattice, moments: Moments, generator: torch.Generator) -> Tensor:
@@ -213,7 +215,19 @@ def random_codebook(lattice: Lattice, moments: Moments, generator: torch.Generat
         Prototypes in the frame.
     """
     noise = torch.randn((lattice.n_units, len(moments.mean)), generator=generator, dtype=torch.float64, device="cpu")
-    return moments.mean + noise.to(moments.mean) * moments.variance.sqrt()
+    return _steady(moments.mean + noise.to(moments.mean) * moments.variance.sqrt())
+
+
+def _steady(codebook: Tensor) -> Tensor:
+    """Prototypes rounded to about a millionth of what each feature covers on the map.
+
+    Moments of the same rows in another order, or repeated instead of weighted, differ in their last digits, which must
+    not decide where a row goes that is as far from two units.
+    """
+    covered = codebook.amax(dim=0) - codebook.amin(dim=0)
+    quantum = torch.ldexp(torch.ones_like(covered), torch.frexp(covered).exponent - STEADY_BITS)
+    quantum.clamp_(min=torch.finfo(covered.dtype).tiny)
+    return torch.where(covered > 0, (codebook / quantum).round_() * quantum, codebook)
 
 
 def automatic_shape(

@@ -32,6 +32,8 @@ HEADER = "sktopo.json"
 # A header of parameters, names and numbers is small; arrays are members of their own.
 LARGEST_HEADER = 64 * 2**20
 KINDS = "fiub"
+# What the last record of an archive without a comment starts with, and its size.
+END, END_BYTES = b"PK\x05\x06", 22
 # What reading a file that is cut off, changed or something else altogether may raise.
 DAMAGE = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, OverflowError, RecursionError),
@@ -61,17 +63,17 @@ def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
     target = Path(os.fsdecode(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
-    scratch = target.with_name(f".sktopo.{secrets.token_hex(8)}")  # the file's own name may be as long as names can be
+    beside = target.with_name(f".sktopo.{secrets.token_hex(8)}")  # the file's own name may be as long as names can be
     try:
-        with open(scratch, "xb") as file:
+        with open(beside, "xb") as file:
             _pack(file, content)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
-            os.chmod(scratch, target.stat().st_mode & 0o777)
-        os.replace(scratch, target)
+            os.chmod(beside, target.stat().st_mode & 0o777)
+        os.replace(beside, target)
     except BaseException:
-        scratch.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
 
 
@@ -95,6 +97,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError
         If it is not a whole sktopo file, or was written by a newer version of the format.
     """
+    if os.path.isdir(path):
+        raise ValueError(f"{os.fspath(path)!r} is a folder, not a sktopo file.")
     with open(path, "rb") as file:
         try:
             return _unpack(file, os.fstat(file.fileno()).st_size)
@@ -239,6 +243,9 @@ CODECS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
 
 
 def _unpack(file: BinaryIO, size: int) -> dict[str, Any]:
+    file.seek(max(0, size - END_BYTES))
+    if not file.read().startswith(END):
+        raise ValueError("it does not end where the archive ends")
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if any(m.compress_type != zipfile.ZIP_STORED or m.file_size != m.compress_size for m in members):

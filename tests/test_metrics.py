@@ -433,3 +433,16 @@ def test_topographic_product_does_not_depend_on_the_order_of_the_features(rng):
         som.codebook_ = W[:, rng.permutation(5)]
         values.append(topographic_product(som))
     assert np.ptp(values) < 1e-12
+
+
+@pytest.mark.filterwarnings("ignore:temperature=.* is above the critical one")
+def test_prototypes_that_have_met_have_no_topographic_product():
+    for seed in range(30):
+        X = np.repeat(np.random.default_rng(seed).normal(size=(2, 3)), 10, axis=0)
+        som = TopographicMap(4, 3, winner="local", temperature=0.05, max_iter=2, solver="batch").fit(X)
+        apart = np.linalg.norm(som.codebook_[:, None] - som.codebook_, axis=2)[~np.eye(12, dtype=bool)]
+        if apart.min() > 0:
+            assert np.isfinite(topographic_product(som))
+        else:
+            with pytest.raises(ValueError, match="are equal"):
+                topographic_product(som)

@@ -276,6 +276,8 @@ def test_without_a_generator_torchs_global_one_draws():
         ({"latent_dim": True}, "latent_dim must be"),
         ({"p_norm": 0.5}, "p_norm must be at least 1"),
         ({"lattice_p_norm": 0.5}, "lattice_p_norm must be at least 1"),
+        ({"lattice": ["rectangular"]}, r"lattice must be one of 'rectangular', 'hexagonal', got \['rectangular'\]"),
+        ({"neighborhood": {}}, "neighborhood must be one of .*, got {}"),
         ({"lattice": "triangular"}, "lattice must be one of 'rectangular', 'hexagonal', got 'triangular'"),
         ({"neighborhood": "mexican"}, "neighborhood must be one of"),
         ({"winner": "second"}, "winner must be one of 'nearest', 'local'"),
@@ -287,7 +289,7 @@ def test_bad_arguments_are_named(arguments, message):
         TopographicLayer(**{"height": 4, "width": 4, "generator": torch.Generator(), **arguments})
 
 
-@pytest.mark.parametrize("sigma", [0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("sigma", [0, -1.0, float("nan"), float("inf"), "1"])
 @pytest.mark.parametrize("method", ["loss", "activations", "coordinates"])
 def test_bad_sigma_is_named(method, sigma):
     with pytest.raises(ValueError, match="sigma must be a finite number above 0"):

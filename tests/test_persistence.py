@@ -437,3 +437,17 @@ def test_a_map_of_another_array_library_can_be_saved(iris, tmp_path):
         som = TopographicMap(3, 3).fit(strict.asarray(iris[0]))
     som.save(tmp_path / "map")
     np.testing.assert_array_equal(TopographicMap.load(tmp_path / "map").codebook_, np.asarray(som.codebook_))
+
+
+@pytest.mark.parametrize("more", [b"x", b"garbage" * 10_000, b"PK\x05\x06"])
+def test_bytes_after_the_end_are_refused(more, iris, tmp_path):
+    path = tmp_path / "map"
+    TopographicMap(3, 3).fit(iris[0]).save(path)
+    path.write_bytes(path.read_bytes() + more)
+    with pytest.raises(ValueError, match="is not a whole sktopo file"):
+        TopographicMap.load(path)
+
+
+def test_a_folder_is_no_map(tmp_path):
+    with pytest.raises(ValueError, match="is a folder, not a sktopo file"):
+        TopographicMap.load(tmp_path)

@@ -112,3 +112,17 @@ def test_an_accelerator_agrees_to_rounding(solver, device, X):
     codebook = clone(som).set_params(device=device).fit(X).codebook_
     assert isinstance(codebook, np.ndarray)
     np.testing.assert_allclose(codebook, clone(som).fit(X).codebook_, atol=1e-3)
+
+
+@pytest.mark.parametrize("init", ["pca", "random"])
+@pytest.mark.parametrize("neighborhood", ["gaussian", "bubble", "epanechnikov"])
+def test_ties_do_not_part_maps(init, neighborhood, rng):
+    """Answers from 0 to 3 to two questions: many rows are as far from two units, and the last bit of a mean decides."""
+    X = np.stack(np.meshgrid(range(4), range(4)), axis=-1).reshape(-1, 2).astype(float)
+    som = TopographicMap(4, 6, init=init, neighborhood=neighborhood, random_state=0, max_iter=10)
+    for _ in range(40):
+        weight = rng.integers(1, 5, 16)
+        rows = np.repeat(X, weight, axis=0)
+        expected = clone(som).fit(X, sample_weight=weight).codebook_
+        np.testing.assert_array_equal(clone(som).fit(rows).codebook_, expected)
+        np.testing.assert_array_equal(clone(som).fit(rng.permutation(rows)).codebook_, expected)

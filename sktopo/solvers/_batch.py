@@ -21,7 +21,7 @@ KEPT_BYTES = 16 * 2**20
 
 
 class BatchSolver(Solver):
-    """Batch training with any winner; with the local winner, at any temperature, the loss never rises at a sigma.
+    """Batch training with any winner; for p = 2 the local winner's loss never rises at a sigma, at any temperature.
 
     For p != 2 the winner is the nearest unit in the p-norm and the update stays the mean; the loss is then the squared
     Euclidean distortion that the mean minimizes. Sums are taken on a fixed-point grid over all rows, so that nothing
