@@ -1,5 +1,7 @@
 """Where a computation runs, in which floating point type, and in what portions: decided here and nowhere else."""
 
+import math
+import os
 from collections.abc import Callable
 
 import torch
@@ -91,6 +93,20 @@ def wide_dtype(device: torch.device) -> torch.dtype:
         float64, or float32 on MPS.
     """
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+def machine_memory() -> float:
+    """Memory of this machine, if its system says so.
+
+    Returns
+    -------
+    float
+        Bytes; infinity where nothing is known.
+    """
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):  # another system than a POSIX one
+        return math.inf
 
 
 def rounded_rows(rows: int) -> int:

@@ -54,7 +54,7 @@ def unwrapped(estimator: Any, X: Any) -> tuple[Any, Any]:
         If there is no map inside.
     """
     map = last_step(estimator)
-    for before in _steps_before_the_map(estimator):
+    for before in steps_before_the_map(estimator):
         X = before.transform(X)
     return map, X
 
@@ -78,7 +78,7 @@ def names_at_the_map(estimator: Any) -> Any:
         If there is no map inside.
     """
     map, names = last_step(estimator), None
-    for before in _steps_before_the_map(estimator):
+    for before in steps_before_the_map(estimator):
         try:
             names = before.get_feature_names_out(names)
         except (AttributeError, ValueError):  # a step that names nothing, or for which these are no names
@@ -86,8 +86,19 @@ def names_at_the_map(estimator: Any) -> Any:
     return getattr(map, "feature_names_in_", names)
 
 
-def _steps_before_the_map(estimator: Any) -> Iterator[Any]:
-    """What rows go through on their way to the map inside, Pipeline by Pipeline."""
+def steps_before_the_map(estimator: Any) -> Iterator[Any]:
+    """What rows go through on their way to the map inside, Pipeline by Pipeline.
+
+    Parameters
+    ----------
+    estimator : TopographicMap, Pipeline or search
+        A map, a Pipeline that ends in one, or a fitted search over either.
+
+    Yields
+    ------
+    Pipeline
+        All steps of a Pipeline but its last.
+    """
     while hasattr(estimator, "best_estimator_") or hasattr(estimator, "steps"):
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_

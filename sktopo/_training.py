@@ -22,7 +22,7 @@ from sktopo._means import chunk_mean, distances_to_bmu, in_range, mean_over_samp
 from sktopo._namespaces import as_tensor
 from sktopo._sources import DaskSource, Source
 from sktopo._statistics import UnitStatistics
-from sktopo._validation import check_codebook, check_known, make_generator
+from sktopo._validation import check_affordable, check_codebook, check_known, make_generator
 from sktopo.annealing import collapses
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
@@ -155,6 +155,7 @@ def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.
         extent = DataRange.of(rows)
         check_known(extent.low > extent.high, extent.total_weight)
     frame, sides = moments.frame, _sides(estimator, rows.total_weight, moments)
+    check_affordable(*sides, rows.n_features)
     schedule = annealing(*sides, estimator.sigma_initial, estimator.sigma_final, kind.hold)
     problem = Problem.described_by(estimator, *sides, schedule=schedule, frame=frame)
     _warn_of_collapse(problem, moments)

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
-from sktopo._device import chunk_rows
+from sktopo._device import chunk_rows, machine_memory
 from sktopo._namespaces import Namespace, as_tensor, dispatches
 from sktopo._options import check_sigma, check_total_weight, chosen
 from sktopo._sources import DaskRows, is_dask
@@ -24,6 +24,7 @@ from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
 __all__ = [
+    "check_affordable",
     "check_codebook",
     "check_dask_features",
     "check_dask_shape",
@@ -44,6 +45,9 @@ __all__ = [
     "parameter_constraints",
     "restored",
 ]
+
+# A fit holds so many float64 numbers for each value of a prototype, at the least.
+TABLES_OF_A_FIT = 8
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -287,6 +291,16 @@ def check_geometry(
     """A lattice and a neighborhood by their names, or a ValueError that says which there are."""
     check_sigma(sigma)
     return make_lattice(lattice, height, width, periodic), chosen("neighborhood", neighborhood, NEIGHBORHOODS)
+
+
+def check_affordable(height: int, width: int, n_features: int) -> None:
+    """Raise ValueError for a map that cannot be trained in the memory of this machine."""
+    needed, there = TABLES_OF_A_FIT * 8 * height * width * (n_features + 2), machine_memory()
+    if needed > there:
+        raise ValueError(
+            f"A fit of {height} x {width} = {height * width:,} units of {n_features:,} features takes about "
+            f"{needed / 2**30:,.0f} GB, and this machine has {there / 2**30:,.0f}: lower height or width."
+        )
 
 
 def check_codebook(

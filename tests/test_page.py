@@ -193,14 +193,14 @@ def test_the_page_switches_layers_and_a_click_shows_the_rows(browser, wine, tmp_
         page.click(unit)
         details = page.details()
         assert details["heading"] == f"Unit {unit}: row {unit // 8}, column {unit % 8}"
-        assert details["hits"].startswith(f"{hits[unit]:.0f} hits")
+        assert details["hits"].startswith(f"{hits[unit]:.0f} hit" + "s" * int(hits[unit] != 1))
         prototype, rows = details["tables"]
         assert [name for name, _ in prototype[1:]] == list(X.columns)
         np.testing.assert_allclose([float(v) for _, v in prototype[1:]], som.codebook_[unit], rtol=1e-3, atol=1e-3)
         fell = np.flatnonzero(bmu == unit)
         assert [row[:2] for row in rows[1:]] == [[index[i], y[i]] for i in fell]
         for row, i in zip(rows[1:], fell, strict=True):
-            np.testing.assert_allclose([float(v) for v in row[2:]], scaled[i], rtol=1e-3, atol=1e-3)
+            np.testing.assert_allclose([float(v) for v in row[2:]], X.iloc[i], rtol=1e-3, atol=1e-3)
     assert page.complaints() == []
 
 

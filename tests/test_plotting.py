@@ -481,3 +481,51 @@ def test_scattered_labels_have_names_or_none(rng):
 def test_counts_and_classes_belong_together():
     with pytest.raises(ValueError, match="class_counts and classes belong together"):
         HitHistogramDisplay(np.ones((2, 2)), class_counts=np.ones((4, 2))).plot()
+
+
+def test_of_very_many_features_those_that_vary_most_are_drawn(rng):
+    X = rng.normal(size=(60, 90)) * np.linspace(1, 10, 90)
+    som = TopographicMap(3, 3, max_iter=2).fit(X)
+    display = ComponentPlanesDisplay.from_estimator(som)
+    spread = som.codebook_.var(axis=0)
+    drawn = [int(ax.get_title().split()[1]) for ax in display.axes_]
+    assert sorted(drawn) == drawn
+    assert set(drawn) == set(np.argsort(spread)[-64:])
+    assert "without the 26 features that vary least" in display.figure_.get_suptitle()
+    few = ComponentPlanesDisplay.from_estimator(som, features=range(3))
+    assert "without" not in few.figure_.get_suptitle()
+
+
+@pytest.mark.parametrize("shape", [(3, 30), (30, 3), (1, 20), (20, 1)])
+def test_long_maps_have_color_bars_that_can_be_read(shape, iris):
+    som = TopographicMap(*shape, max_iter=2).fit(iris[0])
+    for display in (UMatrixDisplay.from_estimator(som), HitHistogramDisplay.from_estimator(som, iris[0])):
+        display.figure_.canvas.draw()
+        box, whole = display.colorbar_.ax.get_window_extent(), display.figure_.bbox
+        label = display.colorbar_.ax.xaxis.label if shape[0] < shape[1] else display.colorbar_.ax.yaxis.label
+        assert max(box.width, box.height) > 0.2 * whole.width
+        assert whole.contains(*label.get_window_extent().min)
+        assert whole.contains(*label.get_window_extent().max)
+    planes = ComponentPlanesDisplay.from_estimator(som)
+    assert max(planes.figure_.get_size_inches()) < 12
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_ordered_categories_keep_their_order(som, iris, ordered):
+    names = ["low", "medium", "high"]
+    y = pd.Series(pd.Categorical.from_codes(iris[1], names, ordered=ordered))
+    for kind in (LabelMapDisplay, HitHistogramDisplay):
+        display, plain = kind.from_estimator(som, iris[0], y), kind.from_estimator(som, iris[0], iris[1])
+        expected = names if ordered else sorted(names)
+        assert display.classes.tolist() == expected
+        codes = [names.index(name) for name in expected]
+        np.testing.assert_array_equal(display.class_counts, plain.class_counts[:, codes])
+
+
+def test_names_that_begin_alike_keep_their_ends():
+    names = ["digit class 1", "digit class 2", "unknown thing"]
+    assert shortened(names[0], 8, names) == "…class 1"
+    assert shortened(names[1], 5, names) == "…ss 2"
+    assert shortened(names[2], 8, names) == "unknown…"
+    assert shortened(names[0], 13, names) == names[0]
+    assert shortened(names[0], 3, names) == ""

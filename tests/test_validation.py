@@ -189,3 +189,11 @@ def test_columns_in_another_order_are_refused():
     som = TopographicMap(3, 3, max_iter=1).fit(FRAME.iloc[:, :3])
     with pytest.raises(ValueError, match="feature names should match"):
         som.predict(FRAME[["city", "age", "income"]])
+
+
+@pytest.mark.parametrize("sides", [(100_000, 100_000), (10**9, 1), (1, 10**9)])
+def test_a_map_that_no_memory_holds_is_refused_before_it_is_made(sides, iris):
+    with pytest.raises(ValueError, match=r"units of 4 features takes about [\d,]+ GB, .*: lower height or width"):
+        TopographicMap(*sides).fit(iris[0])
+    with pytest.raises(ValueError, match="lower height or width"):
+        TopographicMap(*sides).partial_fit(iris[0])

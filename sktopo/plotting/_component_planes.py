@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from sktopo._namespaces import as_numpy
 from sktopo._pipelines import last_step
 from sktopo.plotting._cells import Cells
-from sktopo.plotting._drawing import color_bar, frame, paint_values, pyplot
-from sktopo.plotting._names import feature_names_of, in_lines
+from sktopo.plotting._drawing import FLAT, color_bar, frame, paint_values, pyplot
+from sktopo.plotting._names import feature_names_of, in_lines, most_varied
 
-# Width of a plane in a figure of our own, and the room beside it and above it, in inches.
-PLANE_INCHES, BESIDE_INCHES, ABOVE_INCHES, EDGE_INCHES = 1.9, 0.8, 0.45, 0.1
+# Sides of a square map's plane in a figure of our own, and the room beside it, above it and below it, in inches.
+PLANE_INCHES, BESIDE_INCHES, ABOVE_INCHES, BELOW_INCHES, EDGE_INCHES = 1.9, 0.8, 0.45, 0.5, 0.1
+# A plane is at most so many times as high, or as wide, as that of a square map.
+LARGEST_STRETCH = 2.4
 # Names that an error lists.
 MOST_NAMED = 5
+# More planes take minutes to draw, and nobody looks at them.
+MOST_PLANES = 64
 
 
 class ComponentPlanesDisplay:
@@ -35,6 +39,8 @@ class ComponentPlanesDisplay:
         Arrangement of the units.
     periodic : bool, default=False
         Whether opposite edges are joined.
+    n_omitted : int, default=0
+        Number of features that vary less and are not among them; the title says so.
 
     Attributes
     ----------
@@ -69,9 +75,11 @@ class ComponentPlanesDisplay:
         feature_names: Sequence[str],
         lattice: str = "rectangular",
         periodic: bool = False,
+        n_omitted: int = 0,
     ) -> None:
         self.component_planes = component_planes
         self.feature_names = feature_names
+        self.n_omitted = n_omitted
         self.lattice = lattice
         self.periodic = periodic
 
@@ -93,7 +101,7 @@ class ComponentPlanesDisplay:
         estimator : TopographicMap or Pipeline
             A fitted map, or a fitted Pipeline that ends in one.
         features : int, str or sequence of them, optional
-            Which features, by number or name; None draws all.
+            Which features, by number or name; None draws all, or of more than 64 those that vary most over the map.
         feature_names : sequence of str, optional
             Names of all features that reach the map; None takes those that the map or the Pipeline knows.
         ax : matplotlib Axes or sequence of them, optional
@@ -117,12 +125,16 @@ class ComponentPlanesDisplay:
         planes = as_numpy(map.component_planes())
         names = feature_names_of(estimator, len(planes), feature_names, "feature_names")
         wanted = [features] if isinstance(features, (str, int, np.integer)) else features
-        chosen = range(len(planes)) if wanted is None else [_position(feature, names) for feature in wanted]
+        if wanted is None:
+            chosen = most_varied(planes.reshape(len(planes), -1).T, MOST_PLANES).tolist()
+        else:
+            chosen = [_position(feature, names) for feature in wanted]
         display = cls(
-            planes[list(chosen)],
+            planes[chosen],
             feature_names=[names[i] for i in chosen],
             lattice=map.lattice,
             periodic=map.periodic,
+            n_omitted=len(planes) - len(chosen) if wanted is None else 0,
         )
         return display.plot(ax=ax, cmap=cmap, n_columns=n_columns)
 
@@ -153,16 +165,18 @@ class ComponentPlanesDisplay:
             raise ValueError("There are no planes to draw; name at least one of the features.")
         if n_columns is not None and n_columns < 1:
             raise ValueError(f"n_columns must be at least 1, got {n_columns!r}.")
-        columns = math.ceil(math.sqrt(n)) if n_columns is None else n_columns
         cells = Cells.named(self.lattice, self.component_planes.shape[1:], self.periodic)
+        columns = _columns(n, _plane_inches(cells)) if n_columns is None else n_columns
         if ax is None:
             self.figure_, axes = _new_figure(cells, n, columns)
+            omitted = f", without the {self.n_omitted} features that vary least" if self.n_omitted else ""
+            self.figure_.suptitle(f"Component planes (in the units that reach the map){omitted}")
         else:
             self.figure_, axes = _divided(ax, n, columns)
         for place, plane, name in zip(axes, self.component_planes, self.feature_names, strict=True):
             painted = paint_values(place, cells, plane, cmap)
             frame(place, cells, in_lines(name), ticks=False)
-            color_bar(place, painted)
+            color_bar(place, painted, cells)
         self.axes_ = np.array(axes, dtype=object)
         return self
 
@@ -179,16 +193,28 @@ def _position(feature: int | str, names: Sequence[str]) -> int:
 
 def _new_figure(cells: Cells, n: int, columns: int) -> tuple[Any, list[Any]]:
     """A figure with `n` axes of the map's proportions."""
-    rows = -(-n // columns)
-    low, high = cells.limits()
-    plane_height = PLANE_INCHES * (high[1] - low[1]) / (high[0] - low[0])
-    size = (columns * (PLANE_INCHES + BESIDE_INCHES), rows * (plane_height + ABOVE_INCHES) + ABOVE_INCHES)
+    rows, (width, height) = -(-n // columns), _plane_inches(cells)
+    size = (columns * width, rows * height + ABOVE_INCHES)
     figure, grid = pyplot().subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     for unused in grid.ravel()[n:]:
         unused.remove()
     figure.get_layout_engine().set(w_pad=EDGE_INCHES)  # color bars' numbers stick out a little farther than is measured
-    figure.suptitle("Component planes (in the units that reach the map)")
     return figure, list(grid.ravel()[:n])
+
+
+def _plane_inches(cells: Cells) -> tuple[float, float]:
+    """Width and height of a plane with the room around it, about as large for any map; a color bar may be below."""
+    low, high = cells.limits()
+    slope = (high[1] - low[1]) / (high[0] - low[0])
+    longer = PLANE_INCHES * min(math.sqrt(max(slope, 1 / slope)), LARGEST_STRETCH)
+    width, height = (longer, longer * slope) if slope < 1 else (longer / slope, longer)
+    beside, below = (0.0, BELOW_INCHES) if slope < FLAT else (BESIDE_INCHES, 0.0)
+    return width + beside, height + ABOVE_INCHES + below
+
+
+def _columns(n: int, plane: tuple[float, float]) -> int:
+    """Planes in a row of a figure that is about square."""
+    return max(1, min(n, round(math.sqrt(n * plane[1] / plane[0]))))
 
 
 def _divided(ax: Any, n: int, columns: int) -> tuple[Any, list[Any]]:

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing
 
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
 from sktopo._namespaces import as_numpy
-from sktopo._pipelines import last_step, unwrapped
+from sktopo._pipelines import last_step, steps_before_the_map, unwrapped
+from sktopo._sources import is_dask
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import checked_classes, counted_by_class, majority, units_of
-from sktopo.plotting._names import feature_names_of
+from sktopo.plotting._names import feature_names_of, most_varied
 
 MOST_ROWS = 5000
 # Values of prototypes and rows that are embedded, so that a page stays below 6 MB.
@@ -28,7 +30,8 @@ class Rows:
     unit: NDArray[np.int32]
     name: list[str]
     label: list[str]  # empty without classes
-    values: NDArray[np.float32]  # (listed, kept features)
+    columns: list[str]  # the kept features, or the columns of the frame that a Pipeline takes
+    values: list[NDArray[Any] | list[str]]  # numbers or texts of each column
     n_all: int
 
 
@@ -41,6 +44,7 @@ class Content:
     prototypes: NDArray[Any]  # (n_units, kept features)
     names: list[str]  # of the kept features
     n_features: int
+    transformed: bool  # whether other steps come before the map
     hits: NDArray[np.int64] | None = None  # (n_units,)
     label: NDArray[np.int64] | None = None  # (n_units,): position in `classes`, -1 for none
     classes: tuple[str, ...] = ()
@@ -55,30 +59,34 @@ class Content:
         u_matrix = as_numpy(map.u_matrix()).ravel()
         known = feature_names_of(estimator, codebook.shape[1], names, "names")
         cells = Cells.named(map.lattice, (map.height_, map.width_), bool(map.periodic))
+        transformed = any(True for _ in steps_before_the_map(estimator))
         if X is None:
             if y is not None:
                 raise ValueError("y needs X: classes belong to samples.")
             kept = _kept_features(codebook, 0)
-            return cls(cells, u_matrix, codebook[:, kept], [known[i] for i in kept], len(known))
+            return cls(cells, u_matrix, codebook[:, kept], [known[i] for i in kept], len(known), transformed)
         map, samples = unwrapped(estimator, X)
         fitted, source = open_query(map, samples)
         kept = _kept_features(codebook, min(source.n_rows, MOST_ROWS))
         units = units_of(fitted, source)
         listed = np.unique(np.linspace(0, len(units) - 1, min(len(units), MOST_ROWS)).round().astype(np.int64))
-        samples_listed = source.take(torch.from_numpy(listed)).cpu()
-        values = samples_listed.index_select(1, torch.from_numpy(kept)).to_dense().numpy()
-        label, classes, labels = _classes(units, y, len(codebook), listed)
-        rows = Rows(units[listed].astype(np.int32), _row_names(X, listed), labels, values, len(units))
-        hits = np.bincount(units, minlength=len(codebook))
         names_kept = [known[i] for i in kept]
-        return cls(cells, u_matrix, codebook[:, kept], names_kept, len(known), hits, label, classes, rows)
+        if transformed and hasattr(X, "columns") and not is_dask(X):
+            columns, values = _own_columns(X, listed)
+        else:
+            samples_listed = source.take(torch.from_numpy(listed)).cpu()
+            numbers = samples_listed.index_select(1, torch.from_numpy(kept)).to_dense().numpy()
+            columns, values = names_kept, list(numbers.T)
+        label, classes, labels = _classes(units, y, len(codebook), listed)
+        rows = Rows(units[listed].astype(np.int32), _row_names(X, listed), labels, columns, values, len(units))
+        hits = np.bincount(units, minlength=len(codebook))
+        prototypes = codebook[:, kept]
+        return cls(cells, u_matrix, prototypes, names_kept, len(known), transformed, hits, label, classes, rows)
 
 
 def _kept_features(codebook: NDArray[Any], n_rows: int) -> NDArray[np.int64]:
     """The features that vary most over the map, in their order: as many as a page can hold."""
-    room = max(1, MOST_NUMBERS // (len(codebook) + n_rows))
-    largest = np.abs(codebook).max()  # whose square may be no number
-    return np.sort(np.argsort(-(codebook / (largest or 1)).var(axis=0), kind="stable")[:room])
+    return most_varied(codebook, max(1, MOST_NUMBERS // (len(codebook) + n_rows)))
 
 
 def _classes(
@@ -89,6 +97,17 @@ def _classes(
         return None, (), []
     counts, classes = counted_by_class(units, y, np.ones(len(units)), n_units)
     return majority(counts), tuple(_text(classes)), _text(checked_classes(y)[listed])
+
+
+def _own_columns(X: Any, listed: NDArray[np.int64]) -> tuple[list[str], list[NDArray[Any] | list[str]]]:
+    """The columns of a frame as they came in, before a Pipeline made features of them: as many as a page can hold."""
+    some = _safe_indexing(X, listed)
+    columns = list(X.columns)[: max(1, MOST_NUMBERS // (2 * len(listed)))]
+    values: list[NDArray[Any] | list[str]] = []
+    for column in columns:
+        entries = np.asarray(some[column])
+        values.append(entries.astype(float) if entries.dtype.kind in "biuf" else _text(entries))
+    return _text(columns), values
 
 
 def _row_names(X: Any, listed: NDArray[np.int64]) -> list[str]:

@@ -33,11 +33,14 @@ def units_of(fitted: FittedMap, source: Source) -> NDArray[np.int64]:
 
 
 def counted_by_class(
-    units: NDArray[np.int64], y: ArrayLike, weight: NDArray[np.float64], n_units: int
+    units: NDArray[np.int64], y: Any, weight: NDArray[np.float64], n_units: int
 ) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """The same from the units (n,) and weights (n,) of the samples."""
     classes, index = np.unique(checked_classes(y), return_inverse=True)
     check_consistent_length(units, index)
+    if getattr(getattr(y, "dtype", None), "ordered", False):  # categories of pandas that have an order of their own
+        order = np.argsort(y.dtype.categories.get_indexer(classes))
+        classes, index = classes[order], np.argsort(order)[index]
     counts = np.zeros((n_units, len(classes)))
     np.add.at(counts, (units, index), weight)
     return counts, classes

@@ -11,6 +11,10 @@ from sktopo.plotting._palette import EMPTY
 
 GHOST_ALPHA = 0.35
 MOST_TICKS = 8
+# Of maps whose height is less than this share of their width the color bar is below.
+FLAT = 0.4
+# Classes in a column of a legend.
+MOST_IN_COLUMN = 20
 
 
 def pyplot() -> Any:
@@ -70,7 +74,8 @@ def frame(ax: Any, cells: Cells, title: str, *, ticks: bool = True) -> None:
     from matplotlib.collections import LineCollection
 
     style = ("dashed", 1.2) if cells.lattice.periodic else ("solid", 0.8)
-    ax.add_collection(LineCollection(list(cells.border()), colors="black", linestyles=style[0], linewidths=style[1]))
+    color = ax.spines["left"].get_edgecolor()  # white on a dark page
+    ax.add_collection(LineCollection(list(cells.border()), colors=[color], linestyles=style[0], linewidths=style[1]))
     low, high = cells.limits()
     # row 0 at the top
     ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal")
@@ -80,7 +85,7 @@ def frame(ax: Any, cells: Cells, title: str, *, ticks: bool = True) -> None:
         ax.set(xticks=[], yticks=[])
         return
     sides = (cells.lattice.width, cells.lattice.height)
-    columns, rows = (np.arange(0, side, -(-side // MOST_TICKS)) for side in sides)
+    columns, rows = (np.arange(0, side, -(-max(sides) // MOST_TICKS)) for side in sides)
     ax.set_xticks(columns)
     ax.set_yticks(rows * cells.lattice.row_spacing, labels=[str(row) for row in rows])
     ax.set(xlabel="column" + (" (joined at the edges)" if cells.lattice.periodic else ""), ylabel="row")
@@ -94,13 +99,19 @@ def cell_points(ax: Any, cells: Cells) -> float:
     return float(min(box.width / (high[0] - low[0]), box.height / (high[1] - low[1])) * 72 / ax.figure.dpi)
 
 
-def color_bar(ax: Any, painted: Any, label: str = "") -> Any:
-    """A color bar as high as the map, with whole numbers where all values are whole."""
+def color_bar(ax: Any, painted: Any, cells: Cells, label: str = "") -> Any:
+    """A color bar as high as the map, or below a flat one, with whole numbers where all values are whole."""
     from matplotlib.ticker import MaxNLocator
 
     values = painted.get_array().compressed()
-    ticks = MaxNLocator(integer=True) if (values == values.round()).all() else None
-    return ax.figure.colorbar(painted, cax=ax.inset_axes([1.03, 0, 0.045, 1]), label=label, ticks=ticks)
+    whole = bool((values == values.round()).all())
+    low, high = cells.limits()
+    slope = (high[1] - low[1]) / (high[0] - low[0])
+    if slope < FLAT:
+        ticks = MaxNLocator(nbins=4, integer=whole)
+        return ax.figure.colorbar(painted, ax=ax, location="bottom", aspect=30, label=label, ticks=ticks)
+    room = ax.inset_axes([1.03, 0, 0.045 * max(1.0, slope / 2), 1])
+    return ax.figure.colorbar(painted, cax=room, label=label, ticks=MaxNLocator(integer=True) if whole else None)
 
 
 def legend(ax: Any, classes: NDArray[Any], colors: list[Any], title: str | None) -> Any:
@@ -115,7 +126,9 @@ def legend(ax: Any, classes: NDArray[Any], colors: list[Any], title: str | None)
         bbox_to_anchor=(1.01, 1),
         frameon=False,
         borderaxespad=0,
-        ncols=-(-len(patches) // 20),
+        ncols=-(-len(patches) // MOST_IN_COLUMN),
+        fontsize="small" if len(patches) > MOST_IN_COLUMN else None,
+        columnspacing=1.0,
     )
     for text in drawn.get_texts():
         text.set_parse_math(False)

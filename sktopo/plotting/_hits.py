@@ -19,15 +19,16 @@ from sktopo.plotting._drawing import (
 )
 from sktopo.plotting._palette import class_colors
 
-# Radius of the fullest unit's pie, and of the emptiest one's that still can be read, in lattice units.
-LARGEST_PIE, SMALLEST_PIE = 0.46, 0.28
+# Radius of the fullest unit's pie, and of the emptiest one's that can still be seen, in lattice units.
+LARGEST_PIE, SMALLEST_PIE = 0.46, 0.1
 PIE_POINTS = 48
 
 
 class HitHistogramDisplay:
-    """How many samples fall on each unit; with classes, one pie a unit, whose area is their number.
+    """How many samples fall on each unit; with classes, one pie a unit, whose area goes with their number.
 
-    Use `from_estimator` to make one.
+    A pie of less than a twentieth of the fullest unit's samples is drawn as if it had so many, so that it can be seen.
+    From the 23rd class on colors repeat. Use `from_estimator` to make one.
 
     Parameters
     ----------
@@ -161,7 +162,7 @@ class HitHistogramDisplay:
         painted = paint_values(self.ax_, cells, np.where(self.hits > 0, self.hits, np.nan), cmap)
         frame(self.ax_, cells, "Hits")
         if colorbar:
-            self.colorbar_ = color_bar(self.ax_, painted, "samples per unit (none: gray)")
+            self.colorbar_ = color_bar(self.ax_, painted, cells, "samples per unit (none: gray)")
         return self
 
     def _plot_pies(self, cells: Cells, counts: NDArray[Any], classes: NDArray[Any], *, with_legend: bool) -> None:
@@ -172,7 +173,7 @@ class HitHistogramDisplay:
         for index, color in enumerate(colors):
             slices = pie_slices(cells.centers, counts, index)
             self.ax_.add_collection(PolyCollection(slices, facecolors=[color], edgecolors="none"))
-        frame(self.ax_, cells, "Hits by class (a larger pie: more samples)")
+        frame(self.ax_, cells, "Hits by class")
         if with_legend:
             legend(self.ax_, classes, colors, "class")
 

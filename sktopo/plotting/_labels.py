@@ -33,7 +33,8 @@ CHARACTER_WIDTH, ROOM = 0.6, 1.3
 class LabelMapDisplay:
     """Each unit in the color of its most frequent class, with its name; units without samples are gray.
 
-    Where cells are too small for names, each larger region of one class is named once. Use `from_estimator` to make
+    Where cells are too small for names, each larger region of one class is named once, if there is room. From the 23rd
+    class on colors repeat. Use `from_estimator` to make
     one.
 
     Parameters
@@ -151,7 +152,7 @@ class LabelMapDisplay:
         cells = Cells.named(self.lattice, self.shape, self.periodic)
         colors = class_colors(len(self.classes))
         paint_colors(self.ax_, cells, np.array([*colors, as_rgb(EMPTY)])[self.labels_])
-        frame(self.ax_, cells, "Most frequent class of each unit (gray: no samples)")
+        frame(self.ax_, cells, "Most frequent class")
         if with_legend:
             legend(self.ax_, self.classes, colors, "class")
         self._write_names(cells, colors)
@@ -169,7 +170,7 @@ class LabelMapDisplay:
         else:  # the legend has what is cut off
             regions = named_units(self.labels_, cells, size)
             room = ROOM / (CHARACTER_WIDTH * LARGEST_FONT)
-            places = [(unit, shortened(names[self.labels_[unit]], int(width * room))) for unit, width in regions]
+            places = [(unit, shortened(names[self.labels_[unit]], int(width * room), names)) for unit, width in regions]
             places = _apart(places, cells.centers * size)
         halo = [withStroke(linewidth=2.5, foreground="white")]
         for unit, name in places:

@@ -1,8 +1,11 @@
-"""Names of features and classes, and how they fit on a picture."""
+"""Features and classes that a picture has room for, and their names."""
 
 import textwrap
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sktopo._pipelines import names_at_the_map
 
@@ -17,11 +20,19 @@ def in_lines(name: str) -> str:
     return "\n".join(textwrap.wrap(name.replace("_", "_ "), LINE_WIDTH)).replace("_ ", "_")
 
 
-def shortened(name: str, room: int) -> str:
-    """A name cut off to a number of characters; nothing if that is too few to tell names apart."""
+def shortened(name: str, room: int, names: Sequence[str] = ()) -> str:
+    """A name cut off to a number of characters; nothing if that is too few to tell names apart.
+
+    Where another of `names` begins alike, the end is kept instead.
+    """
     if len(name) <= room:
         return name
-    return name[: room - 1].rstrip() + "…" if room >= FEWEST_CHARACTERS else ""
+    if room < FEWEST_CHARACTERS:
+        return ""
+    beginning = name[: room - 1]
+    if any(other != name and other.startswith(beginning) for other in names):
+        return "…" + name[1 - room :].lstrip()
+    return beginning.rstrip() + "…"
 
 
 def feature_names_of(estimator: Any, n: int, given: Sequence[str] | None, parameter: str) -> list[str]:
@@ -34,3 +45,9 @@ def feature_names_of(estimator: Any, n: int, given: Sequence[str] | None, parame
     if known is None or len(known) != n:
         return [f"feature {i}" for i in range(n)]
     return [str(name) for name in known]
+
+
+def most_varied(codebook: NDArray[Any], n: int) -> NDArray[np.int64]:
+    """Numbers of the `n` features that vary most over the prototypes (n_units, n_features), in their order."""
+    largest = np.abs(codebook).max()  # whose square may be no number
+    return np.sort(np.argsort(-(codebook / (largest or 1)).var(axis=0), kind="stable")[:n])

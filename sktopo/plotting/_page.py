@@ -14,7 +14,7 @@ from sktopo.plotting._content import Content
 from sktopo.plotting._palette import EMPTY, as_hex, class_colors
 
 # Pixels of the longer side of the map, and of the columns beside it.
-LARGEST_SIDE, SIDE_COLUMN, DETAILS = 620, 260, 520
+LARGEST_SIDE, SIDE_COLUMN, DETAILS = 540, 230, 430
 
 
 def to_html(
@@ -93,6 +93,7 @@ def _page(content: Content) -> str:
         "layers": data,
         "rows": rows,
         "names": content.names,
+        "columns": [] if content.rows is None else content.rows.columns,
         "details": details,
         "width": DETAILS,
     }
@@ -127,13 +128,12 @@ def _figure(bokeh: Any, content: Content, cells: Any, ghosts: Any) -> dict[str, 
     span = high - low
     width, height = (span * LARGEST_SIDE / span.max()).round().astype(int)
     figure = bokeh.plotting.figure(
-        width=int(width) + 90,
-        height=max(200, int(height) + 60),
+        frame_width=int(width),  # cells keep their shape, whatever is beside them
+        frame_height=int(height),
         x_range=(low[0], high[0]),
         y_range=(high[1], low[1]),
-        match_aspect=True,
         tools="pan,wheel_zoom,reset,save",
-        toolbar_location="above",
+        toolbar_location="below",
         title="U-matrix",
         name="map",
     )
@@ -205,8 +205,8 @@ def _row_columns(content: Content) -> dict[str, Any]:
     columns: dict[str, Any] = {"unit": content.rows.unit, "name": content.rows.name}
     if content.rows.label:
         columns["label"] = content.rows.label
-    for i, values in enumerate(content.rows.values.T):
-        columns[f"f{i}"] = _compact(values)
+    for i, values in enumerate(content.rows.values):
+        columns[f"c{i}"] = _compact(values) if isinstance(values, np.ndarray) else values
     return columns
 
 
@@ -234,6 +234,8 @@ def _note(content: Content) -> str:
     lines = [f"{lattice.height} x {lattice.width} units, {content.n_features} features."]
     if lattice.periodic:
         lines.append("Opposite edges are joined: the pale ring repeats the other side.")
+    if content.transformed:
+        lines.append("Prototypes are what reaches the map, after the steps before it.")
     if content.hits is not None:
         lines.append("Gray: no samples.")
     if len(content.names) < content.n_features:

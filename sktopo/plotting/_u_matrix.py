@@ -103,6 +103,6 @@ class UMatrixDisplay:
         cells = Cells.named(self.lattice, self.u_matrix.shape, self.periodic)
         painted = paint_values(self.ax_, cells, self.u_matrix, cmap)
         frame(self.ax_, cells, "U-matrix")
-        label = "mean distance to the adjacent prototypes (units of the data)"
-        self.colorbar_ = color_bar(self.ax_, painted, label) if colorbar else None
+        label = "mean distance to neighbors\n(units of the data)"
+        self.colorbar_ = color_bar(self.ax_, painted, cells, label) if colorbar else None
         return self

@@ -19,7 +19,7 @@ if (cells.selected.indices.length === 0) {
   const data = cells.data
   let text = `<h3>Unit ${unit}: row ${data.row[unit]}, column ${data.column[unit]}</h3>`
   if (data.hits !== undefined) {
-    text += `<p>${data.hits[unit]} hits`
+    text += `<p>${data.hits[unit]} ${data.hits[unit] === 1 ? "hit" : "hits"}`
     text += data.label !== undefined && data.label[unit] !== "" ? `, most often ${escaped(data.label[unit])}</p>` : "</p>"
   }
   text += "<b>Prototype</b>"
@@ -27,11 +27,12 @@ if (cells.selected.indices.length === 0) {
   if (rows.data.unit !== undefined) {
     const here = Array.from(rows.data.unit.keys()).filter((i) => rows.data.unit[i] === unit)
     const labeled = rows.data.label !== undefined
-    const head = ["row", ...(labeled ? ["class"] : []), ...names]
+    const head = ["row", ...(labeled ? ["class"] : []), ...columns]
+    const shown = (value) => (typeof value === "number" ? number(value) : value)
     const line = (i) => [
       rows.data.name[i],
       ...(labeled ? [rows.data.label[i]] : []),
-      ...features.map(([, key]) => number(rows.data[key][i])),
+      ...columns.map((_, j) => shown(rows.data["c" + j][i])),
     ]
     text += `<b>Rows (${here.length})</b>` + table(head, here.map(line))
   }
