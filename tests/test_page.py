@@ -10,12 +10,16 @@ import pytest
 
 mpl.use("Agg")
 
+import pandas as pd
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sktopo import TopographicMap
 from sktopo.plotting import LabelMapDisplay, to_html
+from sktopo.plotting._content import Content
+from sktopo.plotting._page import _note
 
 FLAGS = (
     "--headless",
@@ -279,3 +283,18 @@ def test_a_page_says_what_is_wrong(iris, tmp_path):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         to_html(som, iris[0], iris[1][:7], path=tmp_path / "map.html")
     assert not (tmp_path / "map.html").exists()
+
+
+def test_rows_of_a_frame_are_shown_as_they_came_in(rng):
+    X = pd.DataFrame({"age": rng.integers(18, 80, 60), "country": rng.choice(["France", "Italy"], 60)})
+    columns = make_column_transformer((StandardScaler(), ["age"]), (OneHotEncoder(), ["country"]))
+    content = Content.of(make_pipeline(columns, TopographicMap(3, 3)).fit(X), X, None, None)
+    assert content.names == ["standardscaler__age", "onehotencoder__country_France", "onehotencoder__country_Italy"]
+    assert content.rows.columns == ["age", "country"]
+    age, country = content.rows.values
+    np.testing.assert_array_equal(age, X["age"])
+    assert country == X["country"].tolist()
+    assert "after the steps before it" in _note(content)
+    plain = Content.of(TopographicMap(3, 3).fit(X[["age"]]), X[["age"]], None, None)
+    assert plain.rows.columns == ["age"]
+    assert "after the steps before it" not in _note(plain)

@@ -28,7 +28,8 @@ def to_html(
     """Write a map as one self-contained interactive HTML page that needs no network.
 
     The cells can be colored by the U-matrix, and, with X and y, by hits and most frequent class, and by any feature. A
-    click on a cell shows the unit's prototype, its hits and the rows that fell on it.
+    click on a cell shows the unit's prototype, its hits and the rows that fell on it: those of a data frame that a
+    Pipeline transforms as they came in.
 
     Parameters
     ----------
