@@ -1,9 +1,9 @@
-"""A small pool of threads that each compute alone.
+"""Threads that each compute alone.
 
-A chunk's matrix product, argmin and sums release Python's lock, so chunks side by side on single-threaded workers use
-the cores better than one chunk spread over all of them. The workers belong to the process and are shared: callers in
-many threads do not multiply them. What limits a worker to one core is set inside the worker's own thread; the process
-and all other threads keep their settings.
+A chunk's matrix product, argmin and sums release Python's lock, so chunks side by side on single threads use the cores
+better than one chunk spread over all of them. A call runs on a thread of its own, and helpers take a part of its
+chunks; the helpers belong to the process and are shared by all callers. What limits such a thread to one core is set
+inside it; the process and all other threads keep their settings.
 """
 
 import ctypes
