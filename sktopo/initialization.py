@@ -27,7 +27,7 @@ LARGEST_AUTOMATIC_MAP = 10_000
 SIGN_TOLERANCE = 1e-4
 TIE_TOLERANCE = 1e-7
 # Prototypes start at multiples of this power of two, relative to the range of each feature on the map.
-STEADY_BITS = 20
+STEADY_BITS = 30
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def random_codebook(lattice: Lattice, moments: Moments, generator: torch.Generat
 
 
 def _steady(codebook: Tensor) -> Tensor:
-    """Prototypes rounded to about a millionth of what each feature covers on the map.
+    """Prototypes rounded to about a billionth of what each feature covers on the map.
 
     Moments of the same rows in another order, or repeated instead of weighted, differ in their last digits, which must
     not decide where a row goes that is as far from two units.

@@ -7,6 +7,7 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")  # before SciPy is imported, or sc
 import numpy as np
 import pytest
 import torch
+from oracles import ARRANGEMENTS
 from sklearn.datasets import load_digits, load_iris
 
 from sktopo.lattices import HexagonalLattice, RectangularLattice
@@ -28,6 +29,12 @@ LATTICE_CASES = {
 @pytest.fixture(params=LATTICE_CASES.values(), ids=LATTICE_CASES.keys())
 def lattice(request):
     return request.param
+
+
+@pytest.fixture(params=ARRANGEMENTS, ids=lambda pair: f"{pair[0]}-{'torus' if pair[1] else 'planar'}")
+def arrangement(request):
+    """The estimator's parameters for each kind of lattice."""
+    return dict(zip(("lattice", "periodic"), request.param, strict=True))
 
 
 @pytest.fixture(params=["gaussian", "bubble", "epanechnikov"])

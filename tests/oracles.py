@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 
+# Every lattice, planar and joined at the edges.
+ARRANGEMENTS = [(lattice, periodic) for lattice in ("rectangular", "hexagonal") for periodic in (False, True)]
+
 
 def coordinates(height, width, hexagonal):
     result = []
@@ -30,6 +33,11 @@ def lattice_distances(height, width, hexagonal, periodic, p=2.0):
     return np.array([[lattice_distance(a, b, height, width, hexagonal, periodic, p) for b in units] for a in units])
 
 
+def unit_distances(lattice, p=2.0):
+    """The same for a lattice of sktopo."""
+    return lattice_distances(lattice.height, lattice.width, lattice.name == "hexagonal", lattice.periodic, p)
+
+
 def neighborhood(name, distance, sigma):
     if name == "gaussian":
         return math.exp(-(distance**2) / (2 * sigma**2))
@@ -40,6 +48,12 @@ def neighborhood(name, distance, sigma):
 
 def neighborhood_matrix(name, distances, sigma):
     return np.array([[neighborhood(name, d, sigma) for d in row] for row in distances])
+
+
+def arranged_matrix(shape, arrangement, sigma, name="gaussian"):
+    """The same for an estimator's parameters `lattice` and `periodic`."""
+    apart = lattice_distances(*shape, arrangement["lattice"] == "hexagonal", arrangement["periodic"])
+    return neighborhood_matrix(name, apart, sigma)
 
 
 def distance(x, w, p):

@@ -15,13 +15,6 @@ from sktopo.annealing import critical_temperature
 from sktopo.nn import TopographicLayer
 from sktopo.schedules import ExponentialSchedule
 
-LATTICES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
-
-
-@pytest.fixture(params=LATTICES, ids=str)
-def arrangement(request):
-    return dict(zip(("lattice", "periodic"), request.param, strict=True))
-
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5])
 def test_the_formula(arrangement, neighborhood, sigma, rng):

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from oracles import distances, free_energies, lattice_distances, local_errors, neighborhood_matrix, responsibilities
+from oracles import (
+    distances,
+    free_energies,
+    local_errors,
+    neighborhood_matrix,
+    responsibilities,
+    unit_distances,
+)
 
 from sktopo._assignment import WINNERS, Averaging, expected_coordinates, soft_minimum
 from sktopo._smoothing import make_smoother
@@ -20,17 +27,13 @@ def samples(n, dim, seed=1, dtype=torch.float64):
     return torch.randn(n, dim, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-def is_hexagonal(lattice):
-    return isinstance(lattice, HexagonalLattice)
-
-
 def make(lattice, dim=4, p=2, dtype=torch.float64, spread=1.0, **options):
     layer = TopographicLayer(
         dim,
         lattice.height,
         lattice.width,
         p,
-        lattice="hexagonal" if is_hexagonal(lattice) else "rectangular",
+        lattice=lattice.name,
         periodic=lattice.periodic,
         dtype=dtype,
         generator=torch.Generator().manual_seed(0),
@@ -42,8 +45,7 @@ def make(lattice, dim=4, p=2, dtype=torch.float64, spread=1.0, **options):
 
 
 def matrix(lattice, sigma, neighborhood="gaussian", p=2.0):
-    apart = lattice_distances(lattice.height, lattice.width, is_hexagonal(lattice), lattice.periodic, p)
-    return neighborhood_matrix(neighborhood, apart, sigma)
+    return neighborhood_matrix(neighborhood, unit_distances(lattice, p), sigma)
 
 
 def gradients(layer, z, *arguments, mixed=False):
@@ -243,7 +245,7 @@ def test_weights_masks_and_orders(lattice, p_norm, winner, temperature, rng):
     mask = torch.ones_like(z, dtype=torch.bool)
     mask[:, 2] = False
     seen = [0, 1, 3]
-    H = matrix(lattice, 1.0, p=2.0 if is_hexagonal(lattice) else p_norm)
+    H = matrix(lattice, 1.0, p=2.0 if lattice.name == "hexagonal" else p_norm)
     X, W = z.numpy()[:, seen], layer.codebook.detach().numpy()[:, seen]
     squares = distances(X, W, p_norm) ** 2
     errors = squares if winner == "nearest" else local_errors(X, W, H, p_norm)

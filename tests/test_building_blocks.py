@@ -13,15 +13,13 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from oracles import batch_epoch, lattice_distances, masked_epoch, neighborhood_matrix
+from oracles import ARRANGEMENTS, batch_epoch, lattice_distances, masked_epoch, neighborhood_matrix
 
 import sktopo
 from sktopo import TopographicMap
 
-LATTICES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
 
-
-@pytest.mark.parametrize(("lattice", "periodic"), LATTICES)
+@pytest.mark.parametrize(("lattice", "periodic"), ARRANGEMENTS)
 @pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_array, torch.from_numpy], ids=["array", "csr", "tensor"])
 def test_a_pass_in_pieces_equals_the_loops(lattice, periodic, kind, neighborhood, rng):
     X, weight, W = rng.normal(size=(90, 3)), rng.uniform(0, 2, size=90), rng.normal(size=(12, 3))

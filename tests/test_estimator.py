@@ -26,13 +26,7 @@ from sktopo import TopographicMap
 from sktopo.metrics import quantization_error, topographic_error
 from sktopo.nn import TopographicLayer
 
-LATTICES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
 OUTPUTS = ["coordinates", "activations", "distances"]
-
-
-@pytest.fixture(params=LATTICES, ids=str)
-def arrangement(request):
-    return dict(zip(("lattice", "periodic"), request.param, strict=True))
 
 
 def naive_fit(X, weight, W, sigmas, arrangement, neighborhood, shape):
@@ -93,10 +87,7 @@ def test_integer_weights_equal_repeated_rows(digits, init, dtype, rng):
     weight = rng.integers(0, 5, 300)
     som = TopographicMap(4, 4, init=X[:16].copy() if init == "given" else init, random_state=0)
     weighted, repeated = clone(som).fit(X, sample_weight=weight), clone(som).fit(np.repeat(X, weight, axis=0))
-    if init == "given":
-        np.testing.assert_array_equal(weighted.codebook_, repeated.codebook_)
-    else:
-        np.testing.assert_allclose(weighted.codebook_, repeated.codebook_, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(weighted.codebook_, repeated.codebook_)
     assert weighted.quantization_error_ == pytest.approx(repeated.quantization_error_, rel=1e-6)
 
 
@@ -115,7 +106,8 @@ def test_zero_weight_is_absence(iris, place, container, rule):
         assert iris[0].min() <= with_outliers.codebook_.min() <= with_outliers.codebook_.max() <= iris[0].max()
         return
     np.testing.assert_array_equal(with_outliers.codebook_, without.codebook_)
-    np.testing.assert_array_equal(with_outliers.loss_curve_, without.loss_curve_)
+    # shares are summed in floating point
+    np.testing.assert_allclose(with_outliers.loss_curve_, without.loss_curve_, rtol=1e-14 if rule else 0)
     assert with_outliers.quantization_error_ == pytest.approx(without.quantization_error_, rel=1e-12)
     assert with_outliers.score(container(X), sample_weight=weight) == pytest.approx(without.score(iris[0]))
     chunk = clone(som).partial_fit(container(X), sample_weight=weight)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from oracles import distances, lattice_distances, neighborhood_matrix
+from oracles import ARRANGEMENTS, distances, lattice_distances, neighborhood_matrix
 from sklearn.base import clone
 
 from sktopo import TopographicMap
@@ -12,8 +12,6 @@ from sktopo.solvers._gradient import default_passes
 
 # maps that collapse obey the same laws
 pytestmark = pytest.mark.filterwarnings("ignore:temperature=.* is above the critical one")
-
-LATTICES = [("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
 
 
 def distortion(som, X, p):
@@ -52,7 +50,7 @@ def test_other_norms_reach_a_lower_distortion_than_the_mean_update(p):
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.05])
-@pytest.mark.parametrize(("lattice", "periodic"), LATTICES)
+@pytest.mark.parametrize(("lattice", "periodic"), ARRANGEMENTS)
 @pytest.mark.parametrize("normalize", [False, True])
 def test_every_map_trains_by_gradients(iris, lattice, periodic, temperature, normalize):
     X = iris[0]

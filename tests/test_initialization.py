@@ -49,9 +49,9 @@ def test_pca_prototypes_lie_evenly_on_the_plane(correlated):
     plane = moments.plane
     codebook = INITIALIZERS["pca"](RectangularLattice(3, 5), moments, None).reshape(3, 5, 6)
     along = (codebook[1, 4] - codebook[1, 0]) / 4
-    np.testing.assert_allclose(along.numpy(), (plane.spread[0] * plane.axes[0]).numpy(), atol=1e-6)  # rounded
+    np.testing.assert_allclose(along.numpy(), (plane.spread[0] * plane.axes[0]).numpy(), atol=1e-8)  # rounded
     across = (codebook[2, 1] - codebook[1, 1]) / 2
-    np.testing.assert_allclose(across.numpy(), (plane.spread[1] * plane.axes[1]).numpy(), atol=1e-6)
+    np.testing.assert_allclose(across.numpy(), (plane.spread[1] * plane.axes[1]).numpy(), atol=1e-8)
 
 
 @pytest.mark.parametrize("X", [np.full((5, 3), 7.0), np.arange(4.0)[:, None], np.ones((1, 2))])

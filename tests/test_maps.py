@@ -1,6 +1,6 @@
 import numpy as np
 import torch
-from oracles import distance, lattice_distances
+from oracles import distance, unit_distances
 
 from sktopo import maps
 from sktopo.lattices import HexagonalLattice
@@ -8,9 +8,7 @@ from sktopo.lattices import HexagonalLattice
 
 def test_u_matrix_is_the_mean_distance_to_adjacent_prototypes(lattice, p_norm, rng):
     codebook = rng.normal(size=(lattice.n_units, 3))
-    hexagonal = isinstance(lattice, HexagonalLattice)
-    order = 2.0 if hexagonal else np.inf
-    apart = lattice_distances(lattice.height, lattice.width, hexagonal, lattice.periodic, order)
+    apart = unit_distances(lattice, 2.0 if lattice.name == "hexagonal" else np.inf)
     expected = []
     for j in range(lattice.n_units):
         near = [k for k in range(lattice.n_units) if k != j and apart[j, k] < 1.001]

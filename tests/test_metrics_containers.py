@@ -8,7 +8,14 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 from containers import DENSE, LAZY, LAZY_FRAMES, SPARSE
-from oracles import lattice_distances, neighborhood_matrix, neighbors_of, reported_distances, shortest_paths
+from oracles import (
+    ARRANGEMENTS,
+    lattice_distances,
+    neighborhood_matrix,
+    neighbors_of,
+    reported_distances,
+    shortest_paths,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
@@ -39,7 +46,6 @@ SCORERS = (
     neg_combined_error_scorer,
     trustworthiness_scorer,
 )
-SHAPES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
 
 pytestmark = pytest.mark.filterwarnings("ignore:X has feature names, but TopographicMap was fitted without")
 
@@ -55,7 +61,7 @@ def contained_gaps(request, tmp_path):
     return lambda X: request.param(X, tmp_path)
 
 
-@pytest.fixture(params=SHAPES, ids=lambda shape: f"{shape[0]}-{'torus' if shape[1] else 'planar'}")
+@pytest.fixture(params=ARRANGEMENTS, ids=lambda shape: f"{shape[0]}-{'torus' if shape[1] else 'planar'}")
 def shape(request):
     return request.param
 
@@ -75,7 +81,7 @@ def a_map(X, shape, **parameters):
     return TopographicMap(6, 5, lattice=lattice, periodic=periodic, sigma_final=0.4, **parameters).fit(X)
 
 
-@pytest.mark.parametrize(("shape", "p"), [*zip(SHAPES, (2, 1, 1, 2), strict=True)])
+@pytest.mark.parametrize(("shape", "p"), [*zip(ARRANGEMENTS, (2, 1, 1, 2), strict=True)])
 def test_any_container_measures_the_same(contained, shape, p, amounts):
     som = a_map(amounts, shape, p_norm=p)
     for measure in (*MEANS, *RANKS, *SCORERS):
@@ -157,12 +163,12 @@ def test_any_container_of_missing_values_measures_the_same(contained_gaps, gaps,
         assert measure(som, contained_gaps(gaps), sample_weight=weight) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("shape", SHAPES[1:3])
+@pytest.mark.parametrize("shape", ARRANGEMENTS[1:3])
 def test_any_container_gives_the_same_pictures(contained, shape, amounts, tmp_path):
     check_pictures(a_map(amounts, shape), contained(amounts), amounts, tmp_path)
 
 
-@pytest.mark.parametrize("shape", SHAPES[::3])
+@pytest.mark.parametrize("shape", ARRANGEMENTS[::3])
 def test_any_container_of_missing_values_gives_the_same_pictures(contained_gaps, shape, gaps, tmp_path):
     check_pictures(a_map(gaps, shape), contained_gaps(gaps), gaps, tmp_path)
 
@@ -184,6 +190,6 @@ def check_pictures(som, samples, X, folder):
     np.testing.assert_array_equal(content.hits, counts.sum(axis=1))
     np.testing.assert_array_equal(content.label, majority)
     np.testing.assert_array_equal(content.rows.unit, bmu)
-    np.testing.assert_allclose(content.rows.values, X, rtol=1e-6)
+    np.testing.assert_allclose(np.transpose(content.rows.values), X, rtol=1e-6)
     to_html(som, samples, y, path=folder / "map.html")
     assert "NaN" not in (folder / "map.html").read_text(encoding="utf-8").partition('type="application/json"')[2]

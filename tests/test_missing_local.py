@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from oracles import (
+    arranged_matrix,
     lattice_distances,
     masked_distances,
     masked_local_errors,
@@ -28,17 +29,6 @@ from sktopo.nn import TopographicLayer
 pytestmark = pytest.mark.filterwarnings("ignore:temperature=.* is above the critical one")
 
 TEMPERATURES = [0.0, 0.2]
-MAPS = {
-    "rectangular": (False, False),
-    "torus": (False, True),
-    "hexagonal": (True, False),
-    "hexagonal torus": (True, True),
-}
-
-
-@pytest.fixture(params=MAPS.values(), ids=MAPS.keys())
-def arrangement(request):
-    return {"lattice": "hexagonal" if request.param[0] else "rectangular", "periodic": request.param[1]}
 
 
 @pytest.fixture(params=TEMPERATURES)
@@ -49,11 +39,6 @@ def temperature(request):
 @pytest.fixture
 def gappy(rng):
     return with_gaps(rng.normal(size=(70, 5)), 0.3, rng)
-
-
-def matrix(arrangement, sigma, shape=(4, 3), neighborhood="gaussian"):
-    apart = lattice_distances(*shape, arrangement["lattice"] == "hexagonal", arrangement["periodic"])
-    return neighborhood_matrix(neighborhood, apart, sigma)
 
 
 def local(arrangement, temperature, sigma=1.3, **options):
@@ -86,7 +71,7 @@ def test_a_pass_equals_the_loops(gappy, arrangement, temperature, solver, p, rng
         weight = np.ones(70)
     som = local(arrangement, temperature, init=W, p_norm=p, solver=solver, max_iter=1, batch_size=70)
     som.fit(gappy, sample_weight=weight)
-    expected, _ = masked_local_step(gappy, weight, W, matrix(arrangement, 1.3), temperature, p)
+    expected, _ = masked_local_step(gappy, weight, W, arranged_matrix((4, 3), arrangement, 1.3), temperature, p)
     np.testing.assert_allclose(som.codebook_, expected, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(som.unit_counts_.sum(axis=0), weight @ ~np.isnan(gappy))
     np.testing.assert_allclose(som.unit_sums_.sum(axis=0), weight @ np.nan_to_num(gappy), atol=1e-12)
@@ -97,7 +82,7 @@ def test_several_passes_and_their_losses_equal_the_loops(gappy, arrangement, nei
     som = local(arrangement, temperature, init=W, sigma_initial=1.6, sigma_final=1.2, max_iter=4)
     som.set_params(neighborhood=neighborhood).fit(gappy, sample_weight=weight)
     for sigma in (1.6 * (1.2 / 1.6) ** min(1, t / 0.8) for t in (0, 1 / 3, 2 / 3, 1)):
-        H = matrix(arrangement, sigma, neighborhood=neighborhood)
+        H = arranged_matrix((4, 3), arrangement, sigma, neighborhood)
         W, loss = masked_local_step(gappy, weight, W, H, temperature)
         losses.append(loss)
     np.testing.assert_allclose(som.codebook_, W, rtol=1e-9, atol=1e-11)
@@ -112,7 +97,7 @@ def test_rows_are_normalized_over_what_they_show(gappy, arrangement, temperature
     som = local(arrangement, temperature * 0.1, init=W, normalize=True, solver=solver, max_iter=1, batch_size=70)
     som.fit(gappy * 7)
     X = unit_observed(torch.from_numpy(gappy), 2.0).numpy()
-    H = matrix(arrangement, 1.3)
+    H = arranged_matrix((4, 3), arrangement, 1.3)
     expected, _ = masked_local_step(X, np.ones(70), W, H, temperature * 0.1, normalize=True)
     np.testing.assert_allclose(som.codebook_, unit_norm(expected, 2), rtol=1e-9, atol=1e-12)
 
@@ -136,7 +121,7 @@ def test_activations_and_coordinates_equal_the_loops(gappy, arrangement, tempera
     scale = 0.1 if normalize else 1
     som = local(arrangement, temperature * scale, p_norm=p, normalize=normalize, max_iter=2).fit(gappy)
     X = unit_observed(torch.from_numpy(gappy), p).numpy() if normalize else gappy
-    H = matrix(arrangement, som.sigma_)
+    H = arranged_matrix((4, 3), arrangement, som.sigma_)
     errors = masked_local_errors(X, som.codebook_, H, p, normalize)
     activations = som.set_params(output="activations").transform(gappy)
     if temperature == 0:  # a row that shows one feature, of unit norm, is as far from many units
@@ -171,7 +156,7 @@ def test_the_layer_says_the_same(gappy, arrangement, temperature, p_norm, rng):
     mask = ~torch.from_numpy(np.isnan(gappy))
     z, weight = torch.from_numpy(np.nan_to_num(gappy, nan=77.0)), rng.uniform(size=70)
     loss = layer.loss(z, 1.3, temperature, mask=mask, sample_weight=torch.from_numpy(weight))
-    H = matrix(arrangement, 1.3)
+    H = arranged_matrix((4, 3), arrangement, 1.3)
 
     def energy(codebook):
         return masked_local_step(gappy, weight, codebook, H, temperature, p_norm)[1]

@@ -314,14 +314,13 @@ def test_methods_cannot_be_overwritten_by_a_file(saved):
         TopographicMap.load(saved)
 
 
-def test_a_map_of_a_missing_device_comes_to_the_cpu_with_one_warning(saved, fitted):
+def test_a_map_of_a_missing_device_comes_to_the_cpu_with_one_warning(saved, fitted, monkeypatch):
     def change(content):
         for name in ("codebook_", "unit_coordinates_"):
             pair = entry(content, "fitted", name)
             pair[1] = {"tensor": {"dict": [["device", "cuda:0"], ["values", pair[1]]]}}
 
-    if torch.cuda.is_available():
-        return
+    monkeypatch.setattr(persistence, "is_available", lambda device: device.type == "cpu")
     changed(saved, change)
     with pytest.warns(UserWarning, match="cuda:0, which is not here") as warned:
         again = TopographicMap.load(saved)

@@ -10,6 +10,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.collections import LineCollection, PolyCollection
+from oracles import ARRANGEMENTS
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
@@ -33,8 +34,6 @@ from sktopo.plotting._labels import named_units
 from sktopo.plotting._names import in_lines, shortened
 from sktopo.plotting._palette import class_colors
 
-SHAPES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
-
 
 @pytest.fixture(autouse=True)
 def figures_closed():
@@ -42,7 +41,7 @@ def figures_closed():
     plt.close("all")
 
 
-@pytest.fixture(params=SHAPES, ids=lambda shape: f"{shape[0]}-{'torus' if shape[1] else 'planar'}")
+@pytest.fixture(params=ARRANGEMENTS, ids=lambda shape: f"{shape[0]}-{'torus' if shape[1] else 'planar'}")
 def som(request, iris):
     lattice, periodic = request.param
     return TopographicMap(6, 4, lattice=lattice, periodic=periodic).fit(iris[0])

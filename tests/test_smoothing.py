@@ -1,18 +1,15 @@
 import numpy as np
 import pytest
 import torch
-from oracles import lattice_distances, neighborhood_matrix
+from oracles import neighborhood_matrix, unit_distances
 
 from sktopo._smoothing import make_smoother
-from sktopo.lattices import HexagonalLattice, RectangularLattice
+from sktopo.lattices import RectangularLattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 
 
 def dense(lattice, name, sigma):
-    hexagonal = isinstance(lattice, HexagonalLattice)
-    return neighborhood_matrix(
-        name, lattice_distances(lattice.height, lattice.width, hexagonal, lattice.periodic), sigma
-    )
+    return neighborhood_matrix(name, unit_distances(lattice), sigma)
 
 
 @pytest.mark.parametrize("sigma", [0.4, 1.0, 2.7, 30.0])

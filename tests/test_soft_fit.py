@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from oracles import distances, free_energies, lattice_distances, local_errors, neighborhood_matrix, responsibilities
+from oracles import (
+    arranged_matrix,
+    distances,
+    free_energies,
+    local_errors,
+    responsibilities,
+)
 from sklearn.base import clone
 
 from sktopo import TopographicMap
@@ -20,18 +26,7 @@ from sktopo.solvers import Problem
 # maps that collapse obey the same laws
 pytestmark = pytest.mark.filterwarnings("ignore:temperature=.* is above the critical one")
 
-LATTICES = [("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True)]
 TEMPERATURES = [0.0, 0.05, 1.0]
-
-
-@pytest.fixture(params=LATTICES, ids=str)
-def arrangement(request):
-    return dict(zip(("lattice", "periodic"), request.param, strict=True))
-
-
-def matrix(shape, arrangement, sigma, neighborhood="gaussian"):
-    apart = lattice_distances(*shape, arrangement["lattice"] == "hexagonal", arrangement["periodic"])
-    return neighborhood_matrix(neighborhood, apart, sigma)
 
 
 def naive_step(X, weight, W, H, temperature, p=2.0):
@@ -70,7 +65,7 @@ def test_training_equals_the_loops(arrangement, neighborhood, temperature, rng):
     ).fit(X, sample_weight=weight)
     losses = []
     for sigma in (1.6 * (1.2 / 1.6) ** min(1, t / 0.8) for t in (0, 1 / 3, 2 / 3, 1)):
-        W, value = naive_step(X, weight, W, matrix((4, 3), arrangement, sigma, neighborhood), temperature)
+        W, value = naive_step(X, weight, W, arranged_matrix((4, 3), arrangement, sigma, neighborhood), temperature)
         losses.append(value)
     np.testing.assert_allclose(som.codebook_, W, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(som.loss_curve_, losses, rtol=1e-9)
@@ -84,7 +79,7 @@ def test_other_norms_choose_by_their_own_errors(p, temperature, rng):
     X, W = rng.normal(size=(50, 3)), rng.normal(size=(9, 3))
     options = {"p_norm": p, "winner": "local", "temperature": temperature, "sigma_initial": 0.9, "sigma_final": 0.9}
     som = TopographicMap(3, 3, init=W, max_iter=1, **options).fit(X)
-    H = matrix((3, 3), {"lattice": "rectangular", "periodic": False}, 0.9)
+    H = arranged_matrix((3, 3), {"lattice": "rectangular", "periodic": False}, 0.9)
     np.testing.assert_allclose(som.codebook_, naive_step(X, np.ones(50), W, H, temperature, p)[0], rtol=1e-9)
 
 
@@ -166,7 +161,7 @@ def test_transform_gives_what_the_layer_gives(arrangement, neighborhood, tempera
     som = TopographicMap(4, 5, **arrangement, **options, init=init, max_iter=3).fit(X)
     layer, z = som.to_layer(dtype=torch.float64), torch.from_numpy(X).double()
     squares = layer(z).sqdist.detach().numpy()
-    H = matrix((4, 5), arrangement, 1.1, neighborhood)
+    H = arranged_matrix((4, 5), arrangement, 1.1, neighborhood)
     for output, expected, compared in [
         ("coordinates", layer.coordinates(z, som.sigma_, temperature), squares),
         ("activations", layer.activations(z, som.sigma_, temperature), squares @ (H / H.sum(axis=1, keepdims=True)).T),

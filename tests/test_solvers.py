@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from oracles import lattice_distances, neighborhood_matrix
+from oracles import neighborhood_matrix, unit_distances
 
 from sktopo import TopographicMap
 from sktopo._frame import DataRange
@@ -169,10 +169,7 @@ def test_steps_equal_the_loops(lattice, rng):
     start = State(frame.to_frame(torch.from_numpy(first)), 1.2, none, lattice)
     end = stage.run(start, [(rows.part(i, i + 100), 1.2) for i in (0, 100, 200)], passes=1)
     order = torch.randperm(300, generator=torch.Generator().manual_seed(0)).numpy()
-    distances = lattice_distances(
-        lattice.height, lattice.width, isinstance(lattice, HexagonalLattice), lattice.periodic
-    )
-    H = neighborhood_matrix("gaussian", distances, 1.2)
+    H = neighborhood_matrix("gaussian", unit_distances(lattice), 1.2)
     expected = naive_stream(X, first, H, 3, window(lattice.n_units, 1.2), order)
     np.testing.assert_allclose(frame.from_frame(end.codebook).numpy(), expected, rtol=1e-10, atol=1e-12)
 

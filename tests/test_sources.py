@@ -5,6 +5,7 @@ from sklearn.base import clone
 
 from sktopo import TopographicMap
 from sktopo._sources import ArraySource, _base, _draws
+from sktopo._sources._draws import DrawnPositions
 
 CPU = torch.device("cpu")
 
@@ -47,6 +48,10 @@ def test_arrays_that_torch_cannot_share_are_copied_chunk_by_chunk(change, rng):
     np.testing.assert_array_equal(result, view)
 
 
+def positions_of(rows):
+    return rows.take(torch.arange(rows.n_rows)).long()[:, 0].numpy()
+
+
 @pytest.fixture
 def few_at_once(monkeypatch):
     """Positions are made of 100 rows at once, as if those were many."""
@@ -56,12 +61,13 @@ def few_at_once(monkeypatch):
 
 @pytest.mark.parametrize(("n_rows", "n"), [(1000, 3000), (1000, 2570), (1003, 1003), (250, 249), (30, 305)])
 def test_rows_drawn_in_parts_come_from_one_stratum_each(n_rows, n, few_at_once):
-    X = np.arange(n_rows, dtype=np.float64)[:, None]
-    rows = ArraySource(X, None, CPU).draw_in_parts(n, torch.Generator().manual_seed(1))
-    drawn = [rows.part(start, min(start + 37, n))._positions.numpy() for start in range(0, n, 37)]
+    source = ArraySource(np.arange(n_rows, dtype=np.float64)[:, None], None, CPU)  # a row holds its position
+    rows = source.draw_in_parts(n, torch.Generator().manual_seed(1))
+    drawn = [positions_of(rows.part(start, min(start + 37, n))) for start in range(0, n, 37)]
     positions = np.concatenate(drawn)
     assert len(positions) == n
-    in_order = rows._draws.positions(0, n).numpy()  # a part of 37 is sorted
+    draws = DrawnPositions(source.rows_at, n_rows, n, torch.Generator().manual_seed(1))
+    in_order = draws.positions(0, n).numpy()  # a part of 37 is sorted
     np.testing.assert_array_equal(np.sort(positions), np.sort(in_order))
     for start in range(0, n, n_rows):
         one_pass = np.sort(in_order[start : start + n_rows])
@@ -69,12 +75,13 @@ def test_rows_drawn_in_parts_come_from_one_stratum_each(n_rows, n, few_at_once):
         assert (bounds[:-1] <= one_pass).all()  # one from each stratum
         assert (one_pass <= bounds[1:]).all()
         assert len(one_pass) < n_rows or (one_pass == np.arange(n_rows)).all()
-    again = ArraySource(X, None, CPU).draw_in_parts(n, torch.Generator().manual_seed(1))
-    np.testing.assert_array_equal(again.part(n - 37, n)._positions.numpy(), np.sort(rows._draws.positions(n - 37, n)))
+    again = source.draw_in_parts(n, torch.Generator().manual_seed(1))
+    np.testing.assert_array_equal(positions_of(again.part(n - 37, n)), np.sort(draws.positions(n - 37, n)))
 
 
 def test_every_block_of_draws_covers_all_of_the_data(few_at_once):
-    draws = ArraySource(np.zeros((1000, 1)), None, CPU).draw_in_parts(1000, torch.Generator())._draws
+    source = ArraySource(np.zeros((1000, 1)), None, CPU)
+    draws = DrawnPositions(source.rows_at, 1000, 1000, torch.Generator())
     for start in range(0, 1000, 100):
         block = np.sort(draws.positions(start, start + 100).numpy())
         np.testing.assert_array_equal(block // 10, np.arange(100))  # one of each ten rows
@@ -83,8 +90,9 @@ def test_every_block_of_draws_covers_all_of_the_data(few_at_once):
 
 def test_weights_are_respected_in_parts(few_at_once, rng):
     weight = rng.integers(0, 5, 400) * 1.0
-    rows = ArraySource(np.zeros((400, 1)), weight, CPU).draw_in_parts(4000, torch.Generator())
-    counts = np.bincount(rows._draws.positions(0, 4000).numpy(), minlength=400)
+    source = ArraySource(np.zeros((400, 1)), weight, CPU)
+    draws = DrawnPositions(source.rows_at, 400, 4000, torch.Generator())
+    counts = np.bincount(draws.positions(0, 4000).numpy(), minlength=400)
     assert (counts[weight == 0] == 0).all()
     np.testing.assert_allclose(counts, 4000 * weight / weight.sum(), atol=10)  # a row in each of ten passes
 
