@@ -3,7 +3,9 @@
 import math
 import os
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,6 +79,38 @@ def _accelerator(dtype: torch.dtype) -> torch.device:
     if is_available(cuda):
         return cuda
     return mps if is_available(mps) and dtype != torch.float64 else torch.device("cpu")
+
+
+def numpy_dtype(dtype: torch.dtype) -> type[np.floating[Any]]:
+    """NumPy's name of a type that samples have.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+        float32 or float64.
+
+    Returns
+    -------
+    type
+        The same type.
+    """
+    return np.float32 if dtype == torch.float32 else np.float64
+
+
+def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
+    """Torch's name of a type that samples have.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        float32 or float64, of any byte order.
+
+    Returns
+    -------
+    torch.dtype
+        The same type.
+    """
+    return torch.float32 if dtype.itemsize == 4 else torch.float64
 
 
 def wide_dtype(device: torch.device) -> torch.dtype:

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sktopo._assignment import Averaging
-from sktopo._device import block_rows, resolve_device, wide_dtype
+from sktopo._device import block_rows, numpy_dtype, resolve_device, torch_dtype, wide_dtype
 from sktopo._masked_search import unit_observed
 from sktopo._model import Model
 from sktopo._namespaces import as_tensor, check_same_namespace
@@ -85,9 +85,8 @@ def open_source(
         return DaskSource(X, PartitionOpener(X.dtype, prepare, rows))
     if isinstance(X, Tensor):
         return TensorSource(X, sample_weight, _device(estimator, X), prepare, rows)
-    dtype = torch.float32 if X.dtype == np.float32 else torch.float64
     kind = SparseSource if scipy.sparse.issparse(X) else ArraySource
-    return kind(X, sample_weight, resolve_device(estimator.device, dtype), prepare, rows)
+    return kind(X, sample_weight, resolve_device(estimator.device, torch_dtype(X.dtype)), prepare, rows)
 
 
 def open_query(
@@ -110,7 +109,7 @@ def answer_lazily(estimator: Any, X: Any, method: str, columns: int | None = Non
 def lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> NDArray[Any]:
     """The same for a dask collection of anything that the method takes."""
     if dtype is None:
-        dtype = np.float32 if dask_dtype(X) == torch.float32 else np.float64
+        dtype = numpy_dtype(dask_dtype(X))
     # a copy: the answer belongs to the map as it is now
     answer: NDArray[Any] = ask_lazily(copy(estimator), X, method, columns, dtype)
     return answer
@@ -126,7 +125,7 @@ class PartitionOpener:
 
     def __call__(self, block: Any, weight: Any) -> Source:
         """The source of a partition and its weights."""
-        X, weight = check_partition(block, weight, np.float32 if self.dtype == torch.float32 else np.float64)
+        X, weight = check_partition(block, weight, numpy_dtype(self.dtype))
         kind = SparseSource if scipy.sparse.issparse(X) else ArraySource
         return kind(X, weight, torch.device("cpu"), self.prepare, self.rows)
 

@@ -5,7 +5,6 @@ unit, ``e_ij = |x_i - v_j|^2 + u_j``, so one matrix product finds it (``docs/arc
 squared distances over the lattice.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 from sktopo._device import row_by_row, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats
-from sktopo._powers import LARGEST_DIRECT_POWER, multiplies_out, roots, sums_of_powers
+from sktopo._powers import LARGEST_DIRECT_POWER, moderating_scale, multiplies_out, roots, sums_of_powers
 from sktopo._search import Scores
 from sktopo._sparse_search import SparseSearch
 from sktopo.distances import minkowski, padded, scores
@@ -59,7 +58,7 @@ class LocalEuclideanScores(LocalScores):
     def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
         """Squared distances to the smoothed prototypes, plus the spread of the prototypes around each unit."""
         wide = codebook.to(wide_dtype(codebook.device))
-        scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(wide.abs().max()))[1]))
+        scale = moderating_scale(wide)
         center = wide.mean(dim=0)
         spread = (wide - center) * scale  # a spread may be far smaller than an offset
         smoothed = self._average(torch.cat([spread, spread.square().sum(dim=1, keepdim=True)], dim=1))

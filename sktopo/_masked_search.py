@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, rounded_rows, row_by_row, wide_dtype
-from sktopo._minima import Repeats, first_minimum, two_minima
-from sktopo._powers import elementwise_power, multiplies_out, roots, sums_of_powers
+from sktopo._minima import Repeats, minima
+from sktopo._powers import elementwise_power, moderating_scale, multiplies_out, roots, sums_of_powers
 from sktopo.distances import masked_minkowski, normalized, padded, paired_distance, scores
 
 # A scaled value beyond this is equally far from all units, to its last digit.
@@ -45,8 +45,7 @@ class MaskedSearch:
         self.normalize = normalize
         self._average = average
         # unit vectors are compared as they are, everything else in numbers of moderate size
-        exponent = 0 if normalize else max(-1000, min(1000, math.frexp(float(self.codebook.abs().max()))[1]))
-        self._scale = 2.0**-exponent
+        self._scale = 1.0 if normalize else moderating_scale(self.codebook)
         scaled = self.codebook * self._scale
         self._center = torch.zeros_like(scaled[0]) if normalize else scaled.median(dim=0).values
         self._spread = scaled - self._center
@@ -60,20 +59,11 @@ class MaskedSearch:
         self._products, self._squares = padded(products.T), padded(squares.T)
         self._rows = block_rows(len(codebook), scaled.element_size())
 
-    def bmu(self, x: Tensor) -> Tensor:
-        """Best matching units of a chunk: int64 (n,), ties to the lowest unit."""
-        found = torch.empty(len(x), dtype=torch.int64, device=x.device)
+    def best(self, x: Tensor, k: int) -> Tensor:
+        """The k best units of a chunk: int64 (n, k), ties to the lowest unit."""
+        found = torch.empty((k, len(x)), dtype=torch.int64, device=x.device)
         for rows, observed, seen in self._blocks(x):
-            block = self._scores(observed, seen)[: rows.stop - rows.start]
-            first_minimum(block, found[rows])
-        return found
-
-    def two_best(self, x: Tensor) -> Tensor:
-        """Best and second-best units of a chunk: int64 (n, 2)."""
-        found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
-        for rows, observed, seen in self._blocks(x):
-            block = self._scores(observed, seen)[: rows.stop - rows.start]
-            two_minima(block, found[:, rows])
+            minima(self._scores(observed, seen)[: rows.stop - rows.start], found[:, rows])
         return found.T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:

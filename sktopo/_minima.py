@@ -5,6 +5,7 @@ Ties go to the lowest unit. Equal prototypes must tie, though a matrix product m
 
 import math
 from functools import cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -31,25 +32,20 @@ def first_minimum(block: Tensor, out: Tensor) -> Tensor:
     return torch.argmin(block, dim=1, out=out)
 
 
-def two_minima(block: Tensor, out: Tensor) -> Tensor:
-    """Positions of the least and the second-least score of each row, the first ones on ties.
+def minima(block: Tensor, out: Tensor) -> None:
+    """Positions of the k least scores of each row in ascending order, the first ones on ties.
 
     Parameters
     ----------
     block : Tensor of shape (n, n_units)
-        Scores; the least of each row is overwritten.
-    out : Tensor of int64 of shape (2, n)
+        Scores; all but the last of the k are overwritten.
+    out : Tensor of int64 of shape (k, n)
         Where to put the result.
-
-    Returns
-    -------
-    Tensor of int64 of shape (2, n)
-        `out`.
     """
-    first = first_minimum(block, out[0])
-    block.scatter_(1, first[:, None], math.inf)
-    first_minimum(block, out[1])
-    return out
+    first_minimum(block, out[0])
+    for previous, following in pairwise(out):
+        block.scatter_(1, previous[:, None], math.inf)
+        first_minimum(block, following)
 
 
 @cache

@@ -111,3 +111,19 @@ def _multiplied_out(values: Tensor, p_norm: float) -> Tensor:
             square = square * square
     assert result is not None  # p is at least 1
     return result
+
+
+def moderating_scale(values: Tensor) -> float:
+    """The power of two times which values are of moderate size, so that their squares are numbers.
+
+    Parameters
+    ----------
+    values : Tensor
+        Of any shape, without NaN.
+
+    Returns
+    -------
+    float
+        Times it the largest absolute value is about 1, unless that is beyond 2^1000 or its inverse.
+    """
+    return 2.0 ** -max(-1000, min(1000, math.frexp(float(values.abs().max()))[1]))

@@ -9,14 +9,14 @@ on the rows beside it: blocks have shapes for which matrix products are reproduc
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, blocks, chunk_rows, rounded_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
-from sktopo._minima import Repeats, first_minimum, two_minima
+from sktopo._minima import Repeats, minima
 from sktopo._powers import LARGEST_DIRECT_POWER, elementwise_power, multiplies_out, sums_of_powers
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
@@ -80,26 +80,22 @@ class Search:
 
     def bmu(self, x: Tensor) -> Tensor:
         """Best matching units of a chunk: int64 (n,), ties to the lowest unit."""
-        if x.is_sparse:
-            return self._sparse.bmu(x, self)
-        ends = _ends(x)
-        if math.isnan(ends[0]):
-            return _split(x, self.bmu, self._masked.bmu)
-        found = torch.empty(len(x), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(self._centered(x, ends)[0], len(x)):
-            first_minimum(block, found[rows])
-        return found
+        return self.best(x, 1)[:, 0]
 
     def two_best(self, x: Tensor) -> Tensor:
         """Best and second-best units of a chunk: int64 (n, 2)."""
+        return self.best(x, 2)
+
+    def best(self, x: Tensor, k: int) -> Tensor:
+        """The k best units of a chunk: int64 (n, k)."""
         if x.is_sparse:
-            return self._sparse.two_best(x, self)
+            return self._sparse.best(x, k, self)
         ends = _ends(x)
         if math.isnan(ends[0]):
-            return _split(x, self.two_best, self._masked.two_best)
-        found = torch.empty((2, len(x)), dtype=torch.int64, device=x.device)
+            return _split(x, partial(self.best, k=k), partial(self._masked.best, k=k))
+        found = torch.empty((k, len(x)), dtype=torch.int64, device=x.device)
         for rows, block in self._blocks(self._centered(x, ends)[0], len(x)):
-            two_minima(block, found[:, rows])
+            minima(block, found[:, rows])
         return found.T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:

@@ -6,15 +6,16 @@ unless a row is far closer to the center than the center is to zero; such rows, 
 dense a few at a time.
 """
 
-import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from sktopo._device import block_rows, chunk_rows, wide_dtype
-from sktopo._minima import Repeats, first_minimum, two_minima
+from sktopo._minima import Repeats, minima
+from sktopo._powers import moderating_scale
 from sktopo._sparse import between, product, row_sums, with_values
 from sktopo.distances import CANCELLED
 
@@ -22,11 +23,8 @@ from sktopo.distances import CANCELLED
 class DenseSearch(Protocol):
     """What is asked about rows that have been made dense."""
 
-    def bmu(self, x: Tensor) -> Tensor:
-        """Best matching units."""
-
-    def two_best(self, x: Tensor) -> Tensor:
-        """Best and second-best units."""
+    def best(self, x: Tensor, k: int) -> Tensor:
+        """The k best units."""
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
         """Distance of each sample to its unit."""
@@ -57,7 +55,7 @@ class SparseSearch:
         wide = codebook.to(wide_dtype(codebook.device))
         self._wide = wide
         self._euclidean = p_norm == 2
-        self._scale = 2.0 ** -max(-1000, min(1000, math.frexp(float(wide.abs().max()))[1]))
+        self._scale = moderating_scale(wide)
         scaled = wide * self._scale
         self._center = scaled.median(dim=0).values
         centered = scaled - self._center
@@ -70,22 +68,13 @@ class SparseSearch:
         self._sqcenter = float(self._center.square().sum())
         self._rows = block_rows(len(codebook), wide.element_size())
 
-    def bmu(self, x: Tensor, dense: DenseSearch) -> Tensor:
-        """Best matching units of a chunk: int64 (n,), ties to the lowest unit."""
-        found = torch.empty(x.shape[0], dtype=torch.int64, device=x.device)
+    def best(self, x: Tensor, k: int, dense: DenseSearch) -> Tensor:
+        """The k best units of a chunk: int64 (n, k), ties to the lowest unit."""
+        found = torch.empty((k, x.shape[0]), dtype=torch.int64, device=x.device)
         for rows, piece in self._pieces(x):
             block, _, sure = self._scores(piece)
-            first_minimum(block, found[rows])
-            self._make_dense(piece, ~sure, found[rows], dense.bmu)
-        return found
-
-    def two_best(self, x: Tensor, dense: DenseSearch) -> Tensor:
-        """Best and second-best units of a chunk: int64 (n, 2)."""
-        found = torch.empty((2, x.shape[0]), dtype=torch.int64, device=x.device)
-        for rows, piece in self._pieces(x):
-            block, _, sure = self._scores(piece)
-            two_minima(block, found[:, rows])
-            self._make_dense(piece, ~sure, found[:, rows].T, dense.two_best)
+            minima(block, found[:, rows])
+            self._make_dense(piece, ~sure, found[:, rows].T, partial(dense.best, k=k))
         return found.T
 
     def distance(self, x: Tensor, unit: Tensor, dense: DenseSearch) -> Tensor:

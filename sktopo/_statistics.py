@@ -65,8 +65,7 @@ class UnitStatistics:
     @property
     def means(self) -> Tensor:
         """Weighted means of what was observed, (n_units, n_features); 0 where nothing was."""
-        mass = self.mass
-        return self.sums / torch.where(mass > 0, mass, 1.0)
+        return quotient(self.sums, self.mass)
 
     @classmethod
     def none(cls, n_units: int, like: Tensor) -> "UnitStatistics":
@@ -315,6 +314,11 @@ def _limbs(values: Tensor, bits: int) -> Tensor:
     torch.round(low, out=high)
     low.sub_(high).mul_(2.0**LIMB_BITS).round_()
     return limbs
+
+
+def quotient(sums: Tensor, mass: Tensor) -> Tensor:
+    """Sums divided by masses that broadcast to them; 0 where there is no mass, and so no sum."""
+    return sums / torch.where(mass > 0, mass, 1.0)
 
 
 def update_codebook(gathered: UnitStatistics, previous: Tensor) -> Tensor:

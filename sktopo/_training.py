@@ -15,13 +15,14 @@ from torch import Tensor
 
 from sktopo._assignment import WINNERS
 from sktopo._callbacks import callbacks_of
+from sktopo._device import numpy_dtype
 from sktopo._fitted import FittedMap
 from sktopo._frame import DataRange, Frame
 from sktopo._journal import Journal, fingerprint_of
 from sktopo._means import chunk_mean, distances_to_bmu, in_range, mean_over_samples, weighted_mean
 from sktopo._namespaces import as_tensor
 from sktopo._sources import DaskSource, Source
-from sktopo._statistics import UnitStatistics
+from sktopo._statistics import UnitStatistics, quotient
 from sktopo._validation import check_affordable, check_codebook, check_known, make_generator
 from sktopo.annealing import collapses
 from sktopo.checkpoint import Checkpoint
@@ -208,7 +209,7 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     mass = as_tensor(estimator.unit_counts_).to(codebook)
     observed, counts = (None, mass) if mass.ndim == 1 else (mass, mass.amax(dim=1))
     mass = counts[:, None] if observed is None else observed
-    means = as_tensor(estimator.unit_sums_).to(codebook) / torch.where(mass > 0, mass, 1)
+    means = quotient(as_tensor(estimator.unit_sums_).to(codebook), mass)
     statistics = UnitStatistics(counts, frame.to_frame(means) * mass, torch.zeros_like(counts), observed)
     state = State(frame.to_frame(codebook), fitted.sigma, statistics, lattice)
     return problem, state._replace(passes=estimator.n_iter_)
@@ -237,4 +238,4 @@ def _learned(solver: Solver | type[Solver], problem: Problem, state: State, dtyp
 
 
 def _dtype(source: Source) -> np.dtype[Any]:
-    return np.dtype(np.float32 if source.dtype == torch.float32 else np.float64)
+    return np.dtype(numpy_dtype(source.dtype))

@@ -23,29 +23,6 @@ from sktopo._sources import DaskRows, is_dask
 from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
-__all__ = [
-    "check_affordable",
-    "check_codebook",
-    "check_dask_features",
-    "check_dask_shape",
-    "check_geometry",
-    "check_known",
-    "check_lazy_output",
-    "check_one_chunk",
-    "check_partition",
-    "check_plain",
-    "check_rows",
-    "check_samples",
-    "check_supported",
-    "check_tensor",
-    "features_of_the_map",
-    "fit_context",
-    "make_generator",
-    "output_container",
-    "parameter_constraints",
-    "restored",
-]
-
 # A fit holds so many float64 numbers for each value of a prototype, at the least.
 TABLES_OF_A_FIT = 8
 

@@ -16,6 +16,7 @@ from sktopo._device import chunk_rows
 from sktopo._frame import Frame
 from sktopo._sources import Source, counted
 from sktopo._sparse import adjoint_product, between, missing_weight, product, weighted_sum, with_means, with_values
+from sktopo._statistics import quotient
 from sktopo.lattices import Lattice
 
 # Up to this many features the covariance is formed; beyond it the plane is found by a block power iteration.
@@ -113,7 +114,7 @@ class Moments:
         sums, mass = totals[:width], totals[width:]
         if not len(mass):
             return sums / self.total_weight
-        return sums / torch.where(mass > 0, mass, 1.0)
+        return quotient(sums, mass)
 
     def _summed(self, step: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """The sum of ``step(x, weight)`` over all chunks, of the rows that count."""

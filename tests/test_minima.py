@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sktopo._minima import Repeats, first_minimum, two_minima
+from sktopo._minima import Repeats, first_minimum, minima
 
 
 @pytest.fixture
@@ -16,14 +16,18 @@ def test_the_first_of_equal_minima_is_found(block):
     assert first_minimum(block, torch.empty(len(block), dtype=torch.int64)).tolist() == expected
 
 
-def test_two_minima_come_in_order_of_score_and_unit(block):
-    expected = [sorted(range(37), key=lambda j, row=row: (row[j], j))[:2] for row in block.tolist()]
-    assert two_minima(block, torch.empty((2, len(block)), dtype=torch.int64)).T.tolist() == expected
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_minima_come_in_order_of_score_and_unit(block, k):
+    expected = [sorted(range(37), key=lambda j, row=row: (row[j], j))[:k] for row in block.tolist()]
+    found = torch.empty((k, len(block)), dtype=torch.int64)
+    minima(block, found)
+    assert found.T.tolist() == expected
 
 
 def test_a_unit_alone_is_both(rng):
-    block = torch.from_numpy(rng.normal(size=(5, 1)))
-    assert two_minima(block, torch.empty((2, 5), dtype=torch.int64)).tolist() == [[0] * 5, [0] * 5]
+    found = torch.empty((2, 5), dtype=torch.int64)
+    minima(torch.from_numpy(rng.normal(size=(5, 1))), found)
+    assert found.tolist() == [[0] * 5, [0] * 5]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -79,7 +79,7 @@ def test_a_spread_of_the_units_is_compared_too(rng):
     X = rng.normal(size=(80, 5)) * (rng.uniform(size=(80, 5)) < 0.4)
     W, spread = rng.normal(size=(7, 5)), rng.uniform(size=7)
     dense = Search(torch.from_numpy(W), 2.0, torch.float64)
-    found = SparseSearch(torch.from_numpy(W), 2.0, torch.from_numpy(spread)).bmu(chunk(X), dense)
+    found = SparseSearch(torch.from_numpy(W), 2.0, torch.from_numpy(spread)).best(chunk(X), 1, dense)[:, 0]
     np.testing.assert_array_equal(found, (distances(X, W, 2) ** 2 + spread**2).argmin(axis=1))
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sktopo._device import chunk_rows, wide_dtype
+from sktopo._device import chunk_rows, torch_dtype, wide_dtype
 from sktopo._sources._base import Source, by_weight, evenly
 
 
@@ -40,7 +40,7 @@ class ArraySource(Source):
         prepare: Callable[[Tensor], Tensor] | None = None,
         rows: int | None = None,
     ) -> None:
-        super().__init__(X.shape[0], X.shape[1], torch.float32 if X.dtype.itemsize == 4 else torch.float64, device)
+        super().__init__(X.shape[0], X.shape[1], torch_dtype(X.dtype), device)
         self._X = X
         self._weight = sample_weight
         self._prepare = prepare

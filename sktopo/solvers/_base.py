@@ -19,7 +19,7 @@ from sktopo._device import wide_dtype
 from sktopo._frame import DataRange, Frame
 from sktopo._model import Model
 from sktopo._sources import Source
-from sktopo._statistics import UnitStatistics, distortion_sum
+from sktopo._statistics import UnitStatistics, distortion_sum, quotient
 from sktopo.distances import normalized
 from sktopo.initialization import Moments
 from sktopo.lattices import Lattice
@@ -176,7 +176,7 @@ def movement(codebook: Tensor, previous: Tensor, statistics: UnitStatistics) -> 
     moved = math.sqrt(float((codebook - previous).square().sum(dim=1).mean()))
     total = statistics.counts.sum()
     mass = statistics.mass.sum(dim=0)
-    mean = statistics.sums.sum(dim=0) / torch.where(mass > 0, mass, 1.0)
+    mean = quotient(statistics.sums.sum(dim=0), mass)
     variance = (statistics.squares.sum() - (mass * mean.square()).sum()) / total
     spread = math.sqrt(max(0.0, float(variance)))
     return 0.0 if moved == 0 else math.inf if spread == 0 else moved / spread
