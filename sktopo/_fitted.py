@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sktopo._assignment import Averaging
 from sktopo._device import block_rows, numpy_dtype, resolve_device, torch_dtype, wide_dtype
-from sktopo._masked_search import unit_observed
+from sktopo._masked_search import normalized_observed
 from sktopo._model import Model
 from sktopo._namespaces import as_tensor, check_same_namespace
 from sktopo._search import Search
@@ -34,7 +34,7 @@ from sktopo._sources import (
     ask_lazily,
     dask_dtype,
 )
-from sktopo._sparse import unit_rows
+from sktopo._sparse import normalized_rows
 from sktopo._validation import check_dask_features, check_partition, check_samples
 from sktopo.distances import normalized
 
@@ -80,7 +80,7 @@ def open_source(
     """Checked samples as chunks on the estimator's device, normalized if it normalizes."""
     prepare: Callable[[Tensor], Tensor] | None = None
     if estimator.normalize:
-        prepare = partial(_unit_rows, p_norm=float(estimator.p_norm))
+        prepare = partial(_normalized, p_norm=float(estimator.p_norm))
     if isinstance(X, DaskRows):
         return DaskSource(X, PartitionOpener(X.dtype, prepare, rows))
     if isinstance(X, Tensor):
@@ -135,8 +135,8 @@ def _device(estimator: Any, values: Tensor) -> torch.device:
     return values.device if estimator.device is None else resolve_device(estimator.device, values.dtype)
 
 
-def _unit_rows(x: Tensor, p_norm: float) -> Tensor:
+def _normalized(x: Tensor, p_norm: float) -> Tensor:
     """A chunk of rows of unit norm, whatever it is like."""
     if x.is_sparse:
-        return unit_rows(x, p_norm)
-    return unit_observed(x, p_norm) if bool(torch.isnan(x).any()) else normalized(x, p_norm)
+        return normalized_rows(x, p_norm)
+    return normalized_observed(x, p_norm) if bool(torch.isnan(x).any()) else normalized(x, p_norm)

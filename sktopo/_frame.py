@@ -91,8 +91,8 @@ class Frame:
         exponents = torch.frexp(half_range).exponent.clamp(-1000, 1023)
         unit = torch.ldexp(torch.ones_like(half_range), exponents)  # a feature lies within [-1, 1] times this
         self.scale = unit[varies].max() if bool(varies.any()) else torch.ones_like(unit[0])
-        self._feature_unit = torch.where(varies, unit, self.scale)
-        size = extent.low.abs() / 4 + extent.high.abs() / 4 + self._feature_unit / 4
+        self._feature_scale = torch.where(varies, unit, self.scale)
+        size = extent.low.abs() / 4 + extent.high.abs() / 4 + self._feature_scale / 4
         self._half_low, self._half_high = extent.low / 2, extent.high / 2
         self._rounding = 8 * torch.finfo(unit.dtype).eps * size
         self._half_scale, self._per_scale = float(self.scale / 2), float(1 / self.scale)

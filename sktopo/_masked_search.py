@@ -143,7 +143,7 @@ class MaskedSearch:
         return (self._scores(observed, seen) + own).clamp_(min=0).sqrt_() / self._scale
 
 
-def unit_observed(x: Tensor, p_norm: float) -> Tensor:
+def normalized_observed(x: Tensor, p_norm: float) -> Tensor:
     """Rows scaled to unit p-norm over their observed features; missing values stay missing."""
     gaps = torch.isnan(x)
     return torch.where(gaps, x, normalized(torch.where(gaps, 0.0, x), p_norm))

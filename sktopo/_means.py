@@ -124,10 +124,10 @@ def distances_to_bmu(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor]
         Chunk ``(n, n_features)`` to distances ``(n,)``.
     """
     search = fitted.search(dtype)
-    return lambda x: in_range(search.distance(x, search.bmu(x)))
+    return lambda x: check_distances(search.distance(x, search.bmu(x)))
 
 
-def in_range(distance: Tensor) -> Tensor:
+def check_distances(distance: Tensor) -> Tensor:
     """Distances themselves, or a ValueError if one of them is beyond the largest number.
 
     Parameters

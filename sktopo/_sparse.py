@@ -87,7 +87,7 @@ def extremes(x: Tensor) -> tuple[Tensor, Tensor]:
     return low.scatter_reduce_(0, column, values, "amin"), high.scatter_reduce_(0, column, values, "amax")
 
 
-def unit_rows(x: Tensor, p_norm: float) -> Tensor:
+def normalized_rows(x: Tensor, p_norm: float) -> Tensor:
     """Rows scaled to unit p-norm over what is not missing; zero rows stay zero."""
     row, values = x.indices()[0], x.values()
     peak = values.new_zeros(x.shape[0]).scatter_reduce_(0, row, values.abs().nan_to_num(0.0), "amax")

@@ -53,7 +53,7 @@ class SparseSearch:
 
     def __init__(self, codebook: Tensor, p_norm: float, spread: Tensor | None = None) -> None:
         wide = codebook.to(wide_dtype(codebook.device))
-        self._wide = wide
+        self._codebook = wide
         self._euclidean = p_norm == 2
         self._scale = moderating_scale(wide)
         scaled = wide * self._scale
@@ -79,12 +79,12 @@ class SparseSearch:
 
     def distance(self, x: Tensor, unit: Tensor, dense: DenseSearch) -> Tensor:
         """Distance of each sample to its unit, in the widest type: (n,)."""
-        result = torch.empty(x.shape[0], dtype=self._wide.dtype, device=x.device)
+        result = torch.empty(x.shape[0], dtype=self._codebook.dtype, device=x.device)
         sure = torch.zeros(x.shape[0], dtype=torch.bool, device=x.device)
         if self._euclidean:  # |x - w|^2 = |w|^2 + sum over the stored values of x (x - 2 w)
             row, column = x.indices()
-            values = x.values().to(self._wide) * self._scale
-            scaled = self._wide * self._scale
+            values = x.values().to(self._codebook) * self._scale
+            scaled = self._codebook * self._scale
             own = scaled.square().sum(dim=1)[unit]
             square = own + row_sums(x, values * (values - 2 * scaled[unit[row], column]))
             sure = (square > CANCELLED * (own + row_sums(x, values.square()))) & torch.isfinite(square)
@@ -96,7 +96,7 @@ class SparseSearch:
 
     def distances(self, x: Tensor, dense: DenseSearch) -> Tensor:
         """Distance of each sample to every unit: (n, n_units)."""
-        result = torch.empty((x.shape[0], len(self._wide)), dtype=self._wide.dtype, device=x.device)
+        result = torch.empty((x.shape[0], len(self._codebook)), dtype=self._codebook.dtype, device=x.device)
         for rows, piece in self._pieces(x):
             block, own, sure = self._scores(piece)
             square = block + own[:, None]
@@ -114,9 +114,9 @@ class SparseSearch:
         """Scores (n, n_units), squared distances to the center (n,), and for which rows they are right."""
         n = x.shape[0]
         if not self._euclidean:
-            unknown = self._wide.new_zeros(n, len(self._wide))
+            unknown = self._codebook.new_zeros(n, len(self._codebook))
             return unknown, unknown[:, 0], torch.zeros(n, dtype=torch.bool, device=x.device)
-        values = x.values().to(self._wide) * self._scale
+        values = x.values().to(self._codebook) * self._scale
         scaled = with_values(x, values)
         own = row_sums(x, values * (values - 2 * self._center[x.indices()[1]])) + self._sqcenter
         sure = (own >= CANCELLED * self._sqcenter) & torch.isfinite(own)

@@ -189,12 +189,12 @@ class Grid(Frame):
         super().__init__(extent)
         self._integer_weights = extent.whole_weights and extent.total_weight <= LARGEST_INTEGER_TOTAL
         self._in_floats = not self._integer_weights or extent.largest_weight <= LARGEST_INTEGER_WEIGHT
-        self._to_grid = 2 / self._feature_unit
-        self._relative_unit = self._feature_unit / self.scale
-        self._square_unit = self._relative_unit / math.sqrt(len(self._feature_unit))
+        self._to_grid = 2 / self._feature_scale
+        self._relative_scale = self._feature_scale / self.scale
+        self._square_scale = self._relative_scale / math.sqrt(len(self._feature_scale))
         # Weights that are no integers are scaled so that no sum exceeds 1. A total of exactly 1 is common, and must
         # not fall on either side of a power of two by a rounding error.
-        self._weight_unit = 1.0 if self._integer_weights else 2.0 ** math.frexp(extent.total_weight * 1.000001)[1]
+        self._weight_scale = 1.0 if self._integer_weights else 2.0 ** math.frexp(extent.total_weight * 1.000001)[1]
 
     def limbs(self, x: Tensor, weight: Tensor) -> Tensor:
         """Weighted samples as integers: (n, 2, columns), in the widest type.
@@ -205,12 +205,12 @@ class Grid(Frame):
         if self.extent.missing:
             values = _filled(on_grid)
             on_grid = values[:, : x.shape[1]]
-        squares = (on_grid * self._square_unit).square_().sum(dim=1, keepdim=True)
+        squares = (on_grid * self._square_scale).square_().sum(dim=1, keepdim=True)
         if self.extent.missing:
             values[:, -1:] = squares
         else:
             values = torch.cat([on_grid, torch.ones_like(squares), squares], dim=1)
-        return self._weighted_limbs(values, weight / self._weight_unit)
+        return self._weighted_limbs(values, weight / self._weight_scale)
 
     def totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
         """Integer sums of one chunk: int64 (n_units, 2, columns). Totals of chunks add."""
@@ -236,14 +236,14 @@ class Grid(Frame):
         """The same, stored value by stored value: zero is zero on the grid of sparse rows."""
         n_features, missing = x.shape[1], self.extent.missing
         width = n_features * (1 + missing) + 2
-        (row, column), weight = x.indices(), weight / self._weight_unit
+        (row, column), weight = x.indices(), weight / self._weight_scale
         on_grid = (x.values().to(self.scale.dtype) * 0.5).mul_(self._to_grid[column])
         first = unit * width
         places, weights = first[row] + column, weight[row]
         if missing:  # the weight of a gap is taken off that of its row, which is added for all features below
             gaps = torch.isnan(on_grid)
             places, on_grid = places + n_features * gaps, torch.where(gaps, -1.0, on_grid)
-        stored = on_grid * self._square_unit[column]
+        stored = on_grid * self._square_scale[column]
         squares = row_sums(x, (stored.masked_fill_(gaps, 0) if missing else stored).square_())
         places = torch.cat([places, first + width - 2, first + width - 1])
         limbs = self._weighted_limbs(
@@ -268,10 +268,10 @@ class Grid(Frame):
         high_bits = LIMB_BITS if self._integer_weights else 2 * LIMB_BITS
         high, low = totals.unbind(1)
         values = high.to(self.scale.dtype).mul_(2.0**-high_bits)
-        values.add_(low.to(self.scale.dtype), alpha=2.0 ** -(high_bits + LIMB_BITS)).mul_(self._weight_unit)
-        n_features = len(self._relative_unit)
+        values.add_(low.to(self.scale.dtype), alpha=2.0 ** -(high_bits + LIMB_BITS)).mul_(self._weight_scale)
+        n_features = len(self._relative_scale)
         observed = values[:, n_features:-2] if self.extent.missing else None
-        sums = values[:, :n_features] * self._relative_unit
+        sums = values[:, :n_features] * self._relative_scale
         return UnitStatistics(values[:, -2], sums, values[:, -1] * n_features, observed)
 
     def _on_grid(self, x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from sktopo._device import numpy_dtype
 from sktopo._fitted import FittedMap
 from sktopo._frame import DataRange, Frame
 from sktopo._journal import Journal, fingerprint_of
-from sktopo._means import chunk_mean, distances_to_bmu, in_range, mean_over_samples, weighted_mean
+from sktopo._means import check_distances, chunk_mean, distances_to_bmu, mean_over_samples, weighted_mean
 from sktopo._namespaces import as_tensor
 from sktopo._sources import DaskSource, Source
 from sktopo._statistics import UnitStatistics, quotient
@@ -42,6 +42,9 @@ from sktopo.solvers import (
     first_state,
 )
 
+# Of who calls `fit` or `partial_fit`, from here: their decorators are in between.
+CALLERS_LEVEL = 5
+
 
 class Training(NamedTuple):
     """A solver, the state that it starts from, and what keeps the states that it reaches."""
@@ -59,13 +62,15 @@ class Training(NamedTuple):
         _check_passes(estimator.max_iter, kind)
         settings = Settings(estimator.max_iter, estimator.tol, estimator.batch_size, generator, estimator.learning_rate)
 
-        def prepare() -> tuple[Solver, State]:
-            problem, codebook = _problem(estimator, kind, all_rows, generator)
+        def prepare() -> tuple[Solver, State, str | None]:
+            problem, codebook, doubt = _problem(estimator, kind, all_rows, generator)
             # exact sums do not depend on their chunks; those of shares do, in their last bits
             exact = kind is BatchSolver and problem.temperature == 0
-            return kind(problem, settings, chunked if exact else all_rows), first_state(problem, codebook)
+            return kind(problem, settings, chunked if exact else all_rows), first_state(problem, codebook), doubt
 
-        solver, first = all_rows.alone(prepare)
+        solver, first, doubt = all_rows.alone(prepare)
+        if doubt is not None:
+            warnings.warn(doubt, ConvergenceWarning, stacklevel=CALLERS_LEVEL)
         resumed = None if journal is None else journal.resumed(solver.problem.lattice)
         return cls(solver, resumed or first, journal)
 
@@ -113,7 +118,9 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
         problem, state = _resumed(estimator, source)
     else:
         seen, dtype, curve = 0.0, _dtype(source), np.empty(0)
-        problem, codebook = _problem(estimator, StreamSolver, source, generator)
+        problem, codebook, doubt = _problem(estimator, StreamSolver, source, generator)
+        if doubt is not None:
+            warnings.warn(doubt, ConvergenceWarning, stacklevel=CALLERS_LEVEL)
         state = first_state(problem, codebook)
     state = source.alone(partial(continue_stream, problem, settings, source, state, seen))
     learned = _learned(StreamSolver, problem, state, dtype)
@@ -135,7 +142,7 @@ def _labeled(fitted: FittedMap, source: Source) -> dict[str, Any]:
     def nearest(x: Tensor, weight: Tensor) -> tuple[Tensor, tuple[float, float]]:
         bmu = search.bmu(x)
         distance = search.distance(x, bmu).masked_fill_(weight == 0, 0)  # they may be too far away for numbers
-        return bmu.cpu(), chunk_mean(in_range(distance), weight)
+        return bmu.cpu(), chunk_mean(check_distances(distance), weight)
 
     labels, parts, start = np.empty(source.n_rows, dtype=np.int64), [], 0
     for bmu, part in source.map_chunks(nearest):
@@ -146,8 +153,10 @@ def _labeled(fitted: FittedMap, source: Source) -> dict[str, Any]:
     return {"labels_": labels, "quantization_error_": weighted_mean(parts)}
 
 
-def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.Generator) -> tuple[Problem, Tensor]:
-    """What is to be learned, and the first codebook."""
+def _problem(
+    estimator: Any, kind: type[Solver], rows: Source, generator: torch.Generator
+) -> tuple[Problem, Tensor, str | None]:
+    """What is to be learned, the first codebook, and what the user should be warned of."""
     WINNERS[estimator.winner].check_temperature(float(estimator.temperature))
     moments = kind.survey(rows, generator)
     if moments.source is rows:
@@ -159,11 +168,11 @@ def _problem(estimator: Any, kind: type[Solver], rows: Source, generator: torch.
     check_affordable(*sides, rows.n_features)
     schedule = annealing(*sides, estimator.sigma_initial, estimator.sigma_final, kind.hold)
     problem = Problem.described_by(estimator, *sides, schedule=schedule, frame=frame)
-    _warn_of_collapse(problem, moments)
+    doubt = _doubt_about(problem, moments)
     if isinstance(estimator.init, str):
-        return problem, frame.clipped(INITIALIZERS[estimator.init](problem.lattice, moments, generator))
+        return problem, frame.clipped(INITIALIZERS[estimator.init](problem.lattice, moments, generator)), doubt
     given = check_codebook(estimator.init, problem.lattice.n_units, rows.n_features, "init")
-    return problem, frame.to_frame(torch.from_numpy(given).to(frame.scale))
+    return problem, frame.to_frame(torch.from_numpy(given).to(frame.scale)), doubt
 
 
 def _sides(estimator: Any, total_weight: float, moments: Moments) -> tuple[int, int]:
@@ -175,22 +184,21 @@ def _sides(estimator: Any, total_weight: float, moments: Moments) -> tuple[int, 
     return height, width
 
 
-def _warn_of_collapse(problem: Problem, moments: Moments) -> None:
-    """Warn if the temperature leaves every prototype at the mean."""
+def _doubt_about(problem: Problem, moments: Moments) -> str | None:
+    """What to say if the temperature leaves every prototype at the mean."""
     # what is critical is known where distances are Euclidean and complete
     if problem.temperature == 0 or problem.p_norm != 2 or problem.normalize or problem.frame.extent.missing:
-        return
+        return None
     variance, sigma = float((moments.plane.spread[0] * problem.frame.scale).square()), problem.schedule.final
     if problem.lattice.n_units == 1 or variance == 0:
-        return
-    if collapses(problem.temperature, variance, problem.lattice, problem.neighborhood, sigma):
-        warnings.warn(
-            f"temperature={problem.temperature:g} is above the critical one, so that every prototype will lie at the "
-            f"mean of X, whose leading variance is {variance:g}. Try a twentieth of what "
-            "sktopo.annealing.critical_temperature says.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+        return None
+    if not collapses(problem.temperature, variance, problem.lattice, problem.neighborhood, sigma):
+        return None
+    return (
+        f"temperature={problem.temperature:g} is above the critical one, so that every prototype will lie at the "
+        f"mean of X, whose leading variance is {variance:g}. Try a twentieth of what "
+        "sktopo.annealing.critical_temperature says."
+    )
 
 
 def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:

@@ -86,10 +86,10 @@ def test_a_fit_that_will_collapse_says_so(arrangement, solver, init):
     for temperature in (0, T / 20, 0.98 * T, T):
         som.set_params(temperature=temperature).fit(X)
     for temperature in (1.02 * T, 1e300):
-        with pytest.warns(
-            ConvergenceWarning, match=re.escape(f"temperature={temperature:g} is above the critical one")
-        ):
+        message = re.escape(f"temperature={temperature:g} is above the critical one")
+        with pytest.warns(ConvergenceWarning, match=message) as warned:
             som.set_params(temperature=temperature).fit(X)
+        assert [each.filename for each in warned] == [__file__]
     # where the formula does not hold, or nothing could spread, nothing is said
     for other in ({"p_norm": 1}, {"normalize": True}):
         clone(som).set_params(**other).fit(X)

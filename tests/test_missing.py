@@ -16,7 +16,7 @@ from oracles import (
 from sklearn.base import clone
 
 from sktopo import TopographicMap
-from sktopo._masked_search import unit_observed
+from sktopo._masked_search import normalized_observed
 from sktopo._search import Search
 from sktopo.metrics import quantization_error, topographic_error
 
@@ -32,7 +32,7 @@ def test_the_search_equals_the_loops(shape, p_norm, normalize, rng):
     n, d, k = shape
     X, W = with_gaps(rng.normal(size=(n, d)), 0.4, rng), rng.normal(size=(k, d))
     if normalize:
-        X, W = unit_observed(torch.from_numpy(X), p_norm).numpy(), unit_norm(W, p_norm)
+        X, W = normalized_observed(torch.from_numpy(X), p_norm).numpy(), unit_norm(W, p_norm)
     x = torch.from_numpy(X)
     search = Search(torch.from_numpy(W), p_norm, torch.float64, normalize=normalize)
     order = masked_distances(X, W, p_norm, normalize).argsort(axis=1, kind="stable")
@@ -49,7 +49,7 @@ def test_the_search_equals_the_loops(shape, p_norm, normalize, rng):
 def test_a_prototype_of_which_nothing_is_seen_is_as_far_as_the_row_is_long(reach, p_norm):
     """After scaling to unit norm: 1, while what points the other way is at 2 and what points along is at 0."""
     W = torch.tensor([[0.0, 0.0, reach], [0.3, -0.4, 0.0], [-0.3, 0.4, 0.0]], dtype=torch.float64)
-    x = unit_observed(torch.tensor([[3.0, -4.0, torch.nan], [-3.0, 4.0, torch.nan]], dtype=torch.float64), p_norm)
+    x = normalized_observed(torch.tensor([[3.0, -4.0, torch.nan], [-3.0, 4.0, torch.nan]], dtype=torch.float64), p_norm)
     search = Search(W, p_norm, torch.float64, normalize=True)
     assert search.two_best(x).tolist() == [[1, 0], [2, 0]]
 

@@ -18,7 +18,7 @@ from sklearn.base import clone
 
 from sktopo import TopographicMap
 from sktopo._assignment import WINNERS, Averaging
-from sktopo._masked_search import unit_observed
+from sktopo._masked_search import normalized_observed
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
 from sktopo.lattices import HexagonalLattice, RectangularLattice
@@ -52,7 +52,7 @@ def test_the_search_equals_the_loops(kind, p_norm, normalize, rng):
     X, W = with_gaps(rng.normal(size=(90, 6)), 0.4, rng), rng.normal(size=(20, 6))
     W[3, :3], X[0] = 0, [1, np.nan, np.nan, np.nan, np.nan, np.nan]  # nothing of that prototype is seen in that row
     if normalize:
-        X, W = unit_observed(torch.from_numpy(X), p_norm).numpy(), unit_norm(W, p_norm)
+        X, W = normalized_observed(torch.from_numpy(X), p_norm).numpy(), unit_norm(W, p_norm)
     smooth = make_smoother(kind(4, 5), NEIGHBORHOODS["gaussian"]).at(1.1)
     average = Averaging(smooth, torch.zeros(1, dtype=torch.float64), 20).average
     scores = WINNERS["local"].scores(average)
@@ -96,7 +96,7 @@ def test_rows_are_normalized_over_what_they_show(gappy, arrangement, temperature
     W = unit_norm(rng.normal(size=(12, 5)), 2)
     som = local(arrangement, temperature * 0.1, init=W, normalize=True, solver=solver, max_iter=1, batch_size=70)
     som.fit(gappy * 7)
-    X = unit_observed(torch.from_numpy(gappy), 2.0).numpy()
+    X = normalized_observed(torch.from_numpy(gappy), 2.0).numpy()
     H = arranged_matrix((4, 3), arrangement, 1.3)
     expected, _ = masked_local_step(X, np.ones(70), W, H, temperature * 0.1, normalize=True)
     np.testing.assert_allclose(som.codebook_, unit_norm(expected, 2), rtol=1e-9, atol=1e-12)
@@ -120,7 +120,7 @@ def test_the_energy_never_rises(arrangement, neighborhood, temperature):
 def test_activations_and_coordinates_equal_the_loops(gappy, arrangement, temperature, p, normalize):
     scale = 0.1 if normalize else 1
     som = local(arrangement, temperature * scale, p_norm=p, normalize=normalize, max_iter=2).fit(gappy)
-    X = unit_observed(torch.from_numpy(gappy), p).numpy() if normalize else gappy
+    X = normalized_observed(torch.from_numpy(gappy), p).numpy() if normalize else gappy
     H = arranged_matrix((4, 3), arrangement, som.sigma_)
     errors = masked_local_errors(X, som.codebook_, H, p, normalize)
     activations = som.set_params(output="activations").transform(gappy)
@@ -178,7 +178,7 @@ def test_the_gradient_solver_lowers_the_energy_under_gaps(arrangement, temperatu
     som = local(arrangement, temperature * 0.01, 0.8, solver="gradient", max_iter=8, random_state=0)
     som.set_params(normalize=normalize).fit(X)
     assert som.loss_curve_[-1] < som.loss_curve_[0]
-    prepared = unit_observed(torch.from_numpy(X), 2.0).numpy() if normalize else X
+    prepared = normalized_observed(torch.from_numpy(X), 2.0).numpy() if normalize else X
     expected = masked_distances(prepared, som.codebook_, 2, normalize)
     np.testing.assert_allclose(expected[np.arange(len(X)), som.labels_], expected.min(axis=1), atol=1e-12)
 

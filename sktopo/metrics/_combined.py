@@ -12,7 +12,7 @@ from torch import Tensor
 from sktopo._device import wide_dtype
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
-from sktopo._means import chunk_mean, in_range, weighted_mean
+from sktopo._means import check_distances, chunk_mean, weighted_mean
 from sktopo._pipelines import unwrapped
 from sktopo._sources import counted
 from sktopo.distances import paired_distance
@@ -85,12 +85,12 @@ def combined_error(
         best, second = search.two_best(x).T
         pair, place = torch.unique(best * n_units + second, return_inverse=True)
         shares = weight.new_zeros(len(pair)).index_add_(0, place, weight)
-        return _Pairs(chunk_mean(in_range(search.distance(x, best)), weight), pair.cpu(), shares.cpu())
+        return _Pairs(chunk_mean(check_distances(search.distance(x, best)), weight), pair.cpu(), shares.cpu())
 
     chunks = list(source.map_chunks(update))
     pair, place = torch.unique(torch.cat([chunk.pair for chunk in chunks]), return_inverse=True)
     shares = torch.cat([chunk.weight for chunk in chunks])
-    length = in_range(_path_lengths(fitted, edges, pair // n_units, pair % n_units))[place]
+    length = check_distances(_path_lengths(fitted, edges, pair // n_units, pair % n_units))[place]
     return weighted_mean([chunk.to_best for chunk in chunks]) + weighted_mean([chunk_mean(length, shares)])
 
 
