@@ -214,7 +214,7 @@ def _plane_inches(cells: Cells) -> tuple[float, float]:
 
 def _columns(n: int, plane: tuple[float, float]) -> int:
     """Planes in a row of a figure that is about square."""
-    return max(1, min(n, round(math.sqrt(n * plane[1] / plane[0]))))
+    return min(n, math.ceil(math.sqrt(n * plane[1] / plane[0])))
 
 
 def _divided(ax: Any, n: int, columns: int) -> tuple[Any, list[Any]]:
