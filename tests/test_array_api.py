@@ -1,11 +1,16 @@
 """Arrays of other libraries, under scikit-learn's dispatch and without it."""
 
 import array_api_strict
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
 from sklearn import config_context
 from sklearn.base import clone
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
 
 from sktopo import TopographicMap
 from sktopo.metrics import quantization_error
@@ -129,6 +134,7 @@ def test_tensors_on_an_accelerator_name_the_setting():
 
 @pytest.mark.filterwarnings("error")
 def test_pictures_of_it(library, iris, dispatch, tmp_path):
+    plt.close("all")  # of those that other tests have drawn
     X, y = library(iris[0]), iris[1]
     som = TopographicMap(4, 4).fit(X)
     for display in (UMatrixDisplay, ComponentPlanesDisplay, TrainingCurveDisplay):
@@ -137,3 +143,4 @@ def test_pictures_of_it(library, iris, dispatch, tmp_path):
     HitHistogramDisplay.from_estimator(som, X, y)
     LabelMapDisplay.from_estimator(som, X, y)
     to_html(som, X, y, path=tmp_path / "page.html")
+    plt.close("all")
