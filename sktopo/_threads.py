@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from queue import LifoQueue
 from typing import Generic, TypeVar
 
 import torch
@@ -30,6 +31,7 @@ LARGEST_KEPT = 16 * 2**20
 # Further callers wait for their turn.
 MOST_CONDUCTORS = 64
 
+Spaces = dict[tuple[str, torch.dtype, torch.device], Tensor]
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
@@ -48,13 +50,15 @@ def scratch(use: str, rows: int, columns: int, like: Tensor) -> Tensor:
     """
     if rows * columns * like.element_size() > LARGEST_KEPT:
         return like.new_empty(rows, columns)
-    spaces: dict[tuple[str, torch.dtype, torch.device], Tensor] = _owned.__dict__.setdefault("spaces", {})
+    if getattr(_owned, "spaces", None) is None:
+        _owned.spaces = {}
+    spaces: Spaces = _owned.spaces
     key, size = (use, like.dtype, like.device), rows * columns
-    space = spaces.get(key)
-    if space is None or len(space) < size:
+    if key not in spaces or len(spaces[key]) < size:
+        spaces.pop(key, None)  # what is too small is let go first
         with torch.inference_mode(False):
-            space = spaces[key] = like.new_empty(size)
-    return space[:size].view(rows, columns)
+            spaces[key] = like.new_empty(size)
+    return spaces[key][:size].view(rows, columns)
 
 
 def map_chunks(
@@ -76,7 +80,8 @@ def _share_out(
     function: Callable[[Chunk], Result], chunks: Iterable[Chunk], helpers: int, most: int
 ) -> Iterator[Result]:
     """Chunks for the caller and so many helpers, each of which takes what is left; at most so many wait or run."""
-    executor, numbered, work = _executor(os.getpid(), helpers), enumerate(chunks), _Work(function)
+    executor, numbered = _executor(os.getpid(), helpers), enumerate(chunks)
+    work = _Work(function, _desks(os.getpid(), helpers + 1))
     helping: list[Future[None]] = []
     taken = given = 0
     try:
@@ -118,10 +123,11 @@ def _still_at_it(helping: list[Future[None]]) -> list[Future[None]]:
 class _Work(Generic[Chunk, Result]):
     """Numbered chunks that are left, and the results of those that are done."""
 
-    def __init__(self, function: Callable[[Chunk], Result]) -> None:
+    def __init__(self, function: Callable[[Chunk], Result], desks: "LifoQueue[Spaces]") -> None:
         self.left = deque[tuple[int, Chunk]]()
         self.done: dict[int, Result] = {}
         self._function = function
+        self._desks = desks
 
     def do_one(self) -> None:
         """The next chunk, if another thread has not been quicker."""
@@ -129,7 +135,13 @@ class _Work(Generic[Chunk, Result]):
             index, chunk = self.left.popleft()
         except IndexError:
             return
-        self.done[index] = self._function(chunk)
+        desk = self._desks.get()
+        own, _owned.spaces = getattr(_owned, "spaces", None), desk
+        try:
+            self.done[index] = self._function(chunk)
+        finally:
+            _owned.spaces = own
+            self._desks.put(desk)
 
     def do_all(self) -> None:
         """One after the other, until none is left."""
@@ -188,6 +200,15 @@ def _n_workers() -> int:
 def _executor(process: int, helpers: int) -> ThreadPoolExecutor:  # noqa: ARG001
     """The process's pool; a forked child starts its own, because threads do not survive a fork."""
     return ThreadPoolExecutor(helpers, thread_name_prefix="sktopo", initializer=_compute_alone)
+
+
+@cache
+def _desks(process: int, threads: int) -> "LifoQueue[Spaces]":  # noqa: ARG001
+    """Where chunks are worked on, the one that was left last first: of many callers no more compute at a time."""
+    desks: LifoQueue[Spaces] = LifoQueue()
+    for _ in range(threads):
+        desks.put({})
+    return desks
 
 
 @cache

@@ -1,6 +1,7 @@
 """Shared fixtures: every law runs over these lists."""
 
 import os
+import sys
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # before SciPy is imported, or scikit-learn skips a check
 
@@ -68,6 +69,8 @@ def nothing_global_moves():
     before = (np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes())  # noqa: NPY002
     settings = (torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled())
     yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")  # many figures are a warning, and so an error
     assert (torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()) == settings
     after = (np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes())  # noqa: NPY002
     assert after == before
