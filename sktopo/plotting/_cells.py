@@ -64,6 +64,12 @@ class Cells:
         outer: NDArray[np.float64] = sides[times[place.ravel()] == 1]
         return outer
 
+    @property
+    def slope(self) -> float:
+        """Height of the view over its width."""
+        low, high = self.limits()
+        return float((high[1] - low[1]) / (high[0] - low[0]))
+
     def limits(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Least and greatest x and y of what is drawn."""
         drawn = np.concatenate([self.polygons, self.ghosts()[0]]).reshape(-1, 2)

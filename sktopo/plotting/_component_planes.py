@@ -204,8 +204,7 @@ def _new_figure(cells: Cells, n: int, columns: int) -> tuple[Any, list[Any]]:
 
 def _plane_inches(cells: Cells) -> tuple[float, float]:
     """Width and height of a plane with the room around it, about as large for any map; a color bar may be below."""
-    low, high = cells.limits()
-    slope = (high[1] - low[1]) / (high[0] - low[0])
+    slope = cells.slope
     longer = PLANE_INCHES * min(math.sqrt(max(slope, 1 / slope)), LARGEST_STRETCH)
     width, height = (longer, longer * slope) if slope < 1 else (longer / slope, longer)
     beside, below = (0.0, BELOW_INCHES) if slope < FLAT else (BESIDE_INCHES, 0.0)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils import _safe_indexing
 
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
@@ -101,11 +100,10 @@ def _classes(
 
 def _own_columns(X: Any, listed: NDArray[np.int64]) -> tuple[list[str], list[NDArray[Any] | list[str]]]:
     """The columns of a frame as they came in, before a Pipeline made features of them: as many as a page can hold."""
-    some = _safe_indexing(X, listed)
     columns = list(X.columns)[: max(1, MOST_NUMBERS // (2 * len(listed)))]
     values: list[NDArray[Any] | list[str]] = []
     for column in columns:
-        entries = np.asarray(some[column])
+        entries = np.asarray(X[column])[listed]
         values.append(entries.astype(float) if entries.dtype.kind in "biuf" else _text(entries))
     return _text(columns), values
 

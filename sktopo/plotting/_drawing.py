@@ -105,12 +105,10 @@ def color_bar(ax: Any, painted: Any, cells: Cells, label: str = "") -> Any:
 
     values = painted.get_array().compressed()
     whole = bool((values == values.round()).all())
-    low, high = cells.limits()
-    slope = (high[1] - low[1]) / (high[0] - low[0])
-    if slope < FLAT:
+    if cells.slope < FLAT:
         ticks = MaxNLocator(nbins=4, integer=whole)
         return ax.figure.colorbar(painted, ax=ax, location="bottom", aspect=30, label=label, ticks=ticks)
-    room = ax.inset_axes([1.03, 0, 0.045 * max(1.0, slope / 2), 1])
+    room = ax.inset_axes([1.03, 0, 0.045 * max(1.0, cells.slope / 2), 1])
     return ax.figure.colorbar(painted, cax=room, label=label, ticks=MaxNLocator(integer=True) if whole else None)
 
 
