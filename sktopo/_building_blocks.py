@@ -156,4 +156,4 @@ def update_codebook(
 def _plain_frame(prototypes: Tensor) -> Frame:
     """The frame that changes nothing: from zero, in units of 1."""
     half = torch.full_like(prototypes[0], 0.5)
-    return Frame(DataRange(-half, half, 1.0, 1.0, True, from_zero=True))
+    return Frame(DataRange(-half, half, 1, 1.0, True, from_zero=True))

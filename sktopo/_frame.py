@@ -19,8 +19,8 @@ class DataRange:
 
     low: Tensor  # (features,)
     high: Tensor  # (features,)
+    n_rows: int
     total_weight: float
-    largest_weight: float
     whole_weights: bool
     missing: bool = False  # whether there are missing values (NaN)
     from_zero: bool = False  # whether rows are sparse, so that the frame must leave zero at zero
@@ -44,15 +44,15 @@ class DataRange:
             low, high = (least, x.amax(dim=0)) if rows is x and not missing else _extremes(rows)
         whole = bool((weight == weight.round()).all())
         low, high = low.to(weight.dtype), high.to(weight.dtype)
-        return cls(low, high, float(weight.sum()), float(weight.max()), whole, missing, x.is_sparse)
+        return cls(low, high, len(weight), float(weight.sum()), whole, missing, x.is_sparse)
 
     def __add__(self, other: "DataRange") -> "DataRange":
         """The range of both sets of rows."""
         return DataRange(
             torch.minimum(self.low, other.low),
             torch.maximum(self.high, other.high),
+            self.n_rows + other.n_rows,
             self.total_weight + other.total_weight,
-            max(self.largest_weight, other.largest_weight),
             self.whole_weights and other.whole_weights,
             self.missing or other.missing,
             self.from_zero or other.from_zero,

@@ -2,7 +2,7 @@
 
 On the CPU the batch solver adds them in integer fixed point, so that the total is the same to the last bit for any
 order, chunking or number of workers. Each feature is centered on its midrange and scaled by a power of two to [-1, 1];
-a value is then cut into two integers of 26 bits, exactly summable in float64 within a chunk and in int64 across chunks.
+a value is then cut into two integers of 26 bits, whose sums are exact in float64, or in int64 where rows are very many.
 Integer weights multiply those integers, so that they equal repeated rows to the last bit too.
 """
 
@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sktopo._device import LARGEST_CHUNK, blocks
+from sktopo._device import blocks
 from sktopo._frame import DataRange, Frame
 from sktopo._sparse import row_sums
 from sktopo._threads import scratch
 
 LIMB_BITS = 26
-# Integer weights up to this keep the sum of a chunk's integers below 2^53, where float64 is exact. Larger ones are
-# added in int64, which is slower.
-LARGEST_INTEGER_WEIGHT = 2 ** (52 - LIMB_BITS) // LARGEST_CHUNK
+# Up to so many rows, and as large a total of integer weights, sums stay below 2^53, where float64 is exact; integer
+# weights up to the second total are added in int64, which is slower.
+LARGEST_TOTAL = 2 ** (52 - LIMB_BITS)
 LARGEST_INTEGER_TOTAL = 2**36
 # A denominator below this share of the mean mass is rounding, and the old prototype is kept.
 NEGLIGIBLE_MASS = 1e-12
@@ -71,7 +71,7 @@ class UnitStatistics:
     def none(cls, n_units: int, like: Tensor) -> "UnitStatistics":
         """No samples yet, for prototypes of the width, type and device of `like`."""
         width = like.shape[1]  # a single zero in memory
-        return cls._from_table(like.new_zeros(1, 1).expand(n_units, width + 2), width)
+        return cls.from_table(like.new_zeros(1, 1).expand(n_units, width + 2), width)
 
     @classmethod
     def of(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
@@ -91,7 +91,7 @@ class UnitStatistics:
             table.index_add_(0, unit[rows], values)
         if bool(torch.isnan(table[:, width + 1]).any()):
             return cls._of_incomplete(frame, x, weight, unit, n_units)
-        return cls._from_table(table, width)
+        return cls.from_table(table, width)
 
     @classmethod
     def of_shares(cls, frame: Frame, x: Tensor, weight: Tensor, shares: Tensor) -> "UnitStatistics":
@@ -100,7 +100,7 @@ class UnitStatistics:
         missing = bool(torch.isnan(samples).any())
         values = _filled(samples) if missing else _with_squares(samples)
         table = shares.T @ _weigh(values, weight)
-        return cls._from_table(table, x.shape[1])
+        return cls.from_table(table, x.shape[1])
 
     @classmethod
     def _of_sparse(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
@@ -124,7 +124,7 @@ class UnitStatistics:
         table = frame.scale.new_zeros(n_units, width)
         for rows in blocks(len(x), width, table.itemsize):
             table.index_add_(0, unit[rows], _weigh(_filled(frame.samples(x[rows])), weight[rows]))
-        return cls._from_table(table, x.shape[1])
+        return cls.from_table(table, x.shape[1])
 
     def __add__(self, other: "UnitStatistics") -> "UnitStatistics":
         """Statistics of both sets of samples together."""
@@ -161,10 +161,10 @@ class UnitStatistics:
 
     def _of_table(self, table: Tensor) -> "UnitStatistics":
         """Statistics of the same kind from such a table."""
-        return UnitStatistics._from_table(table, self.sums.shape[1])
+        return UnitStatistics.from_table(table, self.sums.shape[1])
 
     @classmethod
-    def _from_table(cls, table: Tensor, n_features: int) -> "UnitStatistics":
+    def from_table(cls, table: Tensor, n_features: int) -> "UnitStatistics":
         """Statistics whose sums are columns of a table."""
         observed = table[:, n_features:-2] if table.shape[1] > n_features + 2 else None
         statistics = cls(table[:, -2], table[:, :n_features], table[:, -1], observed)
@@ -188,7 +188,8 @@ class Grid(Frame):
     def __init__(self, extent: DataRange) -> None:
         super().__init__(extent)
         self._integer_weights = extent.whole_weights and extent.total_weight <= LARGEST_INTEGER_TOTAL
-        self._in_floats = not self._integer_weights or extent.largest_weight <= LARGEST_INTEGER_WEIGHT
+        total = extent.total_weight if self._integer_weights else 0.0
+        self._in_floats = max(extent.n_rows, total) <= LARGEST_TOTAL
         self._to_grid = 2 / self._feature_scale
         self._relative_scale = self._feature_scale / self.scale
         self._square_scale = self._relative_scale / math.sqrt(len(self._feature_scale))
@@ -212,50 +213,45 @@ class Grid(Frame):
             values = torch.cat([on_grid, torch.ones_like(squares), squares], dim=1)
         return self._weighted_limbs(values, weight / self._weight_scale)
 
-    def totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
-        """Integer sums of one chunk: int64 (n_units, 2, columns). Totals of chunks add."""
-        if x.is_sparse:
-            return self._sparse_totals(x, weight, unit, n_units)
-        columns = x.shape[1] * (1 + self.extent.missing) + 2
-        sums = self._no_sums(n_units, columns)
-        for rows in blocks(len(x), columns, self.scale.itemsize):
-            _scatter(self.limbs(x[rows], weight[rows]), unit[rows], sums)
-        return sums.to(torch.int64)
-
-    def added(self, limbs: Tensor, unit: Tensor, n_units: int) -> Tensor:
-        """Integer sums of one chunk from its limbs: int64 (n_units, 2, columns)."""
-        sums = self._no_sums(n_units, limbs.shape[2])
-        _scatter(limbs, unit, sums)
-        return sums.to(torch.int64)
-
-    def _no_sums(self, n_units: int, columns: int) -> Tensor:
+    def none(self, n_units: int) -> Tensor:
+        """Integer sums of no samples: (n_units, 2, columns)."""
+        columns = len(self._relative_scale) * (1 + self.extent.missing) + 2
         dtype = self.scale.dtype if self._in_floats else torch.int64
         return torch.zeros((n_units, 2, columns), dtype=dtype, device=self.scale.device)
 
-    def _sparse_totals(self, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> Tensor:
-        """The same, stored value by stored value: zero is zero on the grid of sparse rows."""
-        n_features, missing = x.shape[1], self.extent.missing
-        width = n_features * (1 + missing) + 2
+    def add(self, totals: Tensor, x: Tensor, weight: Tensor, unit: Tensor) -> None:
+        """Add samples (n, n_features) that went to units (n,) to integer sums; sums of others add to these."""
+        if x.is_sparse:
+            self._add_sparse(totals, x, weight, unit)
+            return
+        for rows in blocks(len(x), totals.shape[2], self.scale.itemsize):
+            self.add_limbs(totals, self.limbs(x[rows], weight[rows]), unit[rows])
+
+    def add_limbs(self, totals: Tensor, limbs: Tensor, unit: Tensor) -> None:
+        """The same, from the limbs of the samples."""
+        totals.flatten(1).index_add_(0, unit, limbs.flatten(1).to(totals.dtype))
+
+    def _add_sparse(self, totals: Tensor, x: Tensor, weight: Tensor, unit: Tensor) -> None:
+        """The same, stored value by stored value: zero is zero on the grid of sparse rows.
+
+        What was observed of a feature is counted as the gaps that it has, below zero.
+        """
+        n_features, width = x.shape[1], totals.shape[2]
         (row, column), weight = x.indices(), weight / self._weight_scale
         on_grid = (x.values().to(self.scale.dtype) * 0.5).mul_(self._to_grid[column])
-        first = unit * width
+        first = unit * (2 * width)
         places, weights = first[row] + column, weight[row]
-        if missing:  # the weight of a gap is taken off that of its row, which is added for all features below
+        if self.extent.missing:
             gaps = torch.isnan(on_grid)
             places, on_grid = places + n_features * gaps, torch.where(gaps, -1.0, on_grid)
         stored = on_grid * self._square_scale[column]
-        squares = row_sums(x, (stored.masked_fill_(gaps, 0) if missing else stored).square_())
+        squares = row_sums(x, (stored.masked_fill_(gaps, 0) if self.extent.missing else stored).square_())
         places = torch.cat([places, first + width - 2, first + width - 1])
         limbs = self._weighted_limbs(
             torch.cat([on_grid, torch.ones_like(squares), squares]), torch.cat([weights, weight, weight])
         )
-        sums = torch.zeros((2, n_units * width), dtype=torch.int64, device=on_grid.device)
-        # few values, large tables: integers need no second table
-        for limb, into in zip(limbs.unbind(1), sums, strict=True):
-            into.scatter_add_(0, places, limb.to(torch.int64))
-        totals = sums.view(2, n_units, width)
-        totals[:, :, n_features:-2] += totals[:, :, -2:-1]
-        return totals.transpose(0, 1)
+        for limb, shift in zip(limbs.unbind(1), (0, width), strict=True):
+            totals.view(-1).scatter_add_(0, places + shift, limb.to(totals.dtype))
 
     def _weighted_limbs(self, values: Tensor, weight: Tensor) -> Tensor:
         """Integers that stand for values times weights."""
@@ -266,13 +262,15 @@ class Grid(Frame):
     def statistics(self, totals: Tensor) -> UnitStatistics:
         """Statistics in the frame from integer sums, rounded once."""
         high_bits = LIMB_BITS if self._integer_weights else 2 * LIMB_BITS
-        high, low = totals.unbind(1)
-        values = high.to(self.scale.dtype).mul_(2.0**-high_bits)
-        values.add_(low.to(self.scale.dtype), alpha=2.0 ** -(high_bits + LIMB_BITS)).mul_(self._weight_scale)
         n_features = len(self._relative_scale)
-        observed = values[:, n_features:-2] if self.extent.missing else None
-        sums = values[:, :n_features] * self._relative_scale
-        return UnitStatistics(values[:, -2], sums, values[:, -1] * n_features, observed)
+        if self.extent.missing and self.extent.from_zero:
+            gaps = totals[:, :, n_features:-2]
+            totals = torch.cat([totals[:, :, :n_features], gaps + totals[:, :, -2:-1], totals[:, :, -2:]], dim=2)
+        high, low = totals.to(self.scale.dtype).unbind(1)
+        values = (high * 2.0**-high_bits).add_(low, alpha=2.0 ** -(high_bits + LIMB_BITS)).mul_(self._weight_scale)
+        values[:, :n_features].mul_(self._relative_scale)
+        values[:, -1].mul_(n_features)
+        return UnitStatistics.from_table(values, n_features)
 
     def _on_grid(self, x: Tensor) -> Tensor:
         """Samples with each feature in [-1, 1], in the widest type (a copy)."""
@@ -299,11 +297,6 @@ def _weigh(values: Tensor, weight: Tensor) -> Tensor:
     if bool(nothing.any()):
         values[nothing] = 0
     return values
-
-
-def _scatter(limbs: Tensor, unit: Tensor, sums: Tensor) -> None:
-    """Add limbs to the sums of their units; exact: the integers of a chunk sum up to less than 2^53."""
-    sums.flatten(1).index_add_(0, unit, limbs.flatten(1).to(sums.dtype))
 
 
 def _limbs(values: Tensor, bits: int) -> Tensor:

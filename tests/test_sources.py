@@ -26,6 +26,18 @@ def test_reduce_adds_and_map_rows_keeps_the_order(rng):
     np.testing.assert_array_equal(source.map_rows(lambda x: x[:, 0]).numpy(), X[:, 0])
 
 
+def test_every_thread_accumulates_in_a_total_of_its_own(rng):
+    X, totals = rng.integers(0, 99, size=(3000, 3)) * 1.0, []
+
+    def none():
+        totals.append(torch.zeros(3, dtype=torch.float64))
+        return totals[-1]
+
+    total = ArraySource(X, None, CPU, rows=64).accumulate(none, lambda sums, x, _: sums.add_(x.sum(dim=0)))
+    np.testing.assert_array_equal(total.numpy(), X.sum(axis=0))
+    assert 1 <= len(totals) <= torch.get_num_threads()
+
+
 def test_without_weights_every_row_counts_once():
     source = ArraySource(np.zeros((5, 2), dtype=np.float32), None, CPU)
     assert source.reduce(lambda _, weight: weight.sum()) == 5

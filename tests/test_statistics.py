@@ -19,13 +19,21 @@ def make_grid(X, weight=None):
 
 def totals(grid, X, weight, unit, n_units=4):
     x, weight, unit = (torch.from_numpy(np.ascontiguousarray(a)) for a in (X, weight, unit))
-    return grid.totals(x, weight, unit, n_units)
+    sums = grid.none(n_units)
+    grid.add(sums, x, weight, unit)
+    return sums
 
 
-@pytest.fixture(params=["ones", "integers", "fractions"])
+@pytest.fixture(params=["ones", "integers", "large integers", "fractions"])
 def weighted(request, rng):
     X = rng.normal(size=(200, 3)) * [1, 1e-6, 1e9] + [0, 5, 0]
-    weight = {"ones": np.ones(200), "integers": rng.integers(0, 9, 200) * 1.0, "fractions": rng.uniform(size=200)}
+    integers = rng.integers(0, 9, 200) * 1.0
+    weight = {
+        "ones": np.ones(200),
+        "integers": integers,
+        "large integers": integers * 10**6 + 1,
+        "fractions": rng.uniform(size=200),
+    }
     return X, weight[request.param], rng.integers(0, 4, 200)
 
 

@@ -118,6 +118,25 @@ class Source(ABC):
         """The sum of ``step(x, weight)`` over all chunks, added in their order."""
         return self.alone(lambda: added(self.map_chunks(step)))
 
+    def accumulate(self, none: Callable[[], Sum], add: Callable[[Sum, Tensor, Tensor], None]) -> Sum:
+        """`none` after ``add(total, x, weight)`` of all chunks in any order; each thread has a total of its own."""
+        totals: list[Sum] = []
+
+        def step(x: Tensor, weight: Tensor) -> None:
+            try:
+                total = totals.pop()
+            except IndexError:
+                total = none()
+            add(total, x, weight)
+            totals.append(total)
+
+        def run() -> Sum:
+            for _ in self.map_chunks(step):
+                pass
+            return added(iter(totals))
+
+        return self.alone(run)
+
     def map_rows(self, step: Callable[[Tensor], Tensor]) -> Tensor:
         """``step(x)`` of every chunk, row by row in one CPU tensor."""
         return self.alone(lambda: self._side_by_side(self.map_chunks(lambda x, _: step(x))))

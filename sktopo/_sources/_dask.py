@@ -134,13 +134,21 @@ class DaskSource(Source):
 
     def reduce(self, step: Callable[[Tensor, Tensor], Sum]) -> Sum:
         """The sum of ``step(x, weight)`` over all chunks, added up in a tree on the workers."""
+        total: Sum = self._folded(self._tasks(_reduce, step))
+        return total
+
+    def accumulate(self, none: Callable[[], Sum], add: Callable[[Sum, Tensor, Tensor], None]) -> Sum:
+        """``none()`` after ``add(total, x, weight)`` of all chunks; totals of partitions add up in the same tree."""
+        total: Sum = self._folded(self._tasks(_accumulate, (none, add)))
+        return total
+
+    def _folded(self, parts: list[Any]) -> Any:
         import dask
 
-        parts = self._tasks(_reduce, step)
         while len(parts) > 1:
             parts = [dask.delayed(_add, pure=False)(parts[i : i + FOLD]) for i in range(0, len(parts), FOLD)]
         (total,) = dask.compute(parts[0])
-        return total  # type: ignore[no-any-return]
+        return total
 
     @cached_property
     def total_weight(self) -> float:
@@ -253,6 +261,10 @@ def _split(sample_weight: Any, lengths: list[int]) -> list[Any]:
 
 def _reduce(step: Any, opener: Opener, block: Any, weight: Any) -> Any:
     return opener(block, weight).reduce(step) if _n_rows(block) else None
+
+
+def _accumulate(how: tuple[Any, Any], opener: Opener, block: Any, weight: Any) -> Any:
+    return opener(block, weight).accumulate(*how) if _n_rows(block) else None
 
 
 def _add(parts: list[Any]) -> Any:

@@ -4,13 +4,14 @@
 """
 
 import math
+from functools import partial
 from typing import ClassVar
 
 from torch import Tensor
 
 from sktopo._assignment import Averaging
 from sktopo._smoothing import make_smoother
-from sktopo._sources import Source, added
+from sktopo._sources import Source
 from sktopo._statistics import Grid, update_codebook
 from sktopo.solvers._assigned import Assigned
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
@@ -66,7 +67,11 @@ class BatchSolver(Solver):
             return self.source.reduce(problem.assign(prototypes, averaging, self.source.dtype))
         search = problem.winner_of(prototypes, self.source.dtype, averaging)
         if self._kept:
-            totals = added(grid.added(limbs, search.bmu(x), n_units) for x, limbs in self._kept)
+            totals = grid.none(n_units)
+            for x, limbs in self._kept:
+                grid.add_limbs(totals, limbs, search.bmu(x))
         else:
-            totals = self.source.reduce(lambda x, weight: grid.totals(x, weight, search.bmu(x), n_units))
+            totals = self.source.accumulate(
+                partial(grid.none, n_units), lambda sums, x, weight: grid.add(sums, x, weight, search.bmu(x))
+            )
         return Assigned(grid.statistics(totals))
