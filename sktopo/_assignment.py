@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sktopo._local_scores import local_scores
-from sktopo._search import Scores, plain_scores
+from sktopo._scores import Scores, plain_scores
 from sktopo.lattices import Lattice
 
 ScoresMaker = Callable[[Tensor, float], Scores]

@@ -14,7 +14,7 @@ from sktopo._device import row_by_row, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats
 from sktopo._powers import LARGEST_DIRECT_POWER, moderating_scale, multiplies_out, roots, sums_of_powers
-from sktopo._search import Scores
+from sktopo._scores import Scores
 from sktopo._sparse_search import SparseSearch
 from sktopo.distances import minkowski, padded, scores
 

@@ -7,7 +7,6 @@ on the rows beside it: blocks have shapes for which matrix products are reproduc
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 
@@ -16,11 +15,11 @@ from torch import Tensor
 
 from sktopo._device import block_rows, blocks, chunk_rows, rounded_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
-from sktopo._minima import Repeats, minima
-from sktopo._powers import LARGEST_DIRECT_POWER, elementwise_power, multiplies_out, sums_of_powers
+from sktopo._minima import minima
+from sktopo._scores import Scores, plain_scores
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
-from sktopo.distances import CANCELLED, minkowski, padded_units, paired_distance, scores
+from sktopo.distances import padded_units, paired_distance
 
 # So many prototypes tell where the others are; a prime, so that they come from all columns of a map.
 MOST_OF_MEDIAN = 251
@@ -51,7 +50,7 @@ class Search:
         p_norm: float,
         dtype: torch.dtype,
         center: Tensor | None = None,
-        make_scores: "Callable[[Tensor, float], Scores] | None" = None,
+        make_scores: Callable[[Tensor, float], Scores] | None = None,
         *,
         normalize: bool = False,
     ) -> None:
@@ -181,114 +180,6 @@ class Search:
         return centered, exponent
 
 
-class Scores(ABC):
-    """What a search compares, and how large a sample may be, for a centered codebook."""
-
-    def __init__(self, centered: Tensor, p_norm: float) -> None:
-        self.codebook = centered
-        self.p_norm = p_norm
-        digits = int(-math.log2(torch.finfo(centered.dtype).eps))
-        self.largest_exponent = digits + 16  # beyond it the codebook is below the sample's last digit
-
-    def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
-        """The same search for sparse rows."""
-        return SparseSearch(codebook, p_norm)
-
-    def for_gaps(self, codebook: Tensor, p_norm: float, normalize: bool) -> MaskedSearch:
-        """The same search for rows in which values are missing."""
-        return MaskedSearch(codebook, p_norm, normalize)
-
-    def keep_powers(self) -> None:
-        """Let no sample be so large that the p-th powers of its differences would leave the type."""
-        self.largest_exponent = min(self.largest_exponent, int(1000 / self.p_norm))
-
-    @abstractmethod
-    def fill(self, block: Tensor, samples: Tensor) -> None:
-        """Write the scores of centered samples with a last feature of 1; the least of a row's first n_units wins."""
-
-    @abstractmethod
-    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
-        """Distances from scores and the samples that they belong to."""
-
-    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
-        """Where a distance from `to_distance` has lost its digits to cancellation: nowhere, without a difference."""
-        return torch.zeros_like(distance, dtype=torch.bool)
-
-
-class EuclideanScores(Scores):
-    """Squared distances less the sample's own squared norm, by one matrix product."""
-
-    def __init__(self, centered: Tensor, p_norm: float) -> None:
-        super().__init__(centered, p_norm)
-        self._n_units = n_units = len(centered)
-        # padded units have score 0 and are not looked at
-        self._right = centered.new_zeros(centered.shape[1] + 1, padded_units(n_units))
-        torch.mul(centered.T, -2, out=self._right[:-1, :n_units])
-        torch.sum(centered.square(), dim=1, out=self._right[-1, :n_units])
-        self._repeats = Repeats(centered)
-
-    def fill(self, block: Tensor, samples: Tensor) -> None:
-        """One matrix product."""
-        self._repeats.copy_first(scores(samples, self._right, out=block))
-
-    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
-        """``sqrt(|x|^2 + score)``."""
-        return (block + _sqnorm(centered)).clamp_(min=0).sqrt_()
-
-    def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:
-        """Where the square is small beside its terms: such pairs are computed again, directly."""
-        return distance.square() <= CANCELLED * (_sqnorm(centered) + self._right[-1, : self._n_units])
-
-
-class MinkowskiScores(Scores):
-    """The distances themselves, from the differences."""
-
-    def __init__(self, centered: Tensor, p_norm: float) -> None:
-        # sums over many features and p-th powers need more than float32; a maximum does not
-        super().__init__(centered if math.isinf(p_norm) else centered.to(wide_dtype(centered.device)), p_norm)
-        if p_norm <= LARGEST_DIRECT_POWER:
-            self.keep_powers()
-
-    def fill(self, block: Tensor, samples: Tensor) -> None:
-        """Distances, one by one."""
-        block[:, : len(self.codebook)] = minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
-
-    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
-        """The scores as they are."""
-        return block.clone()
-
-
-class PowerScores(Scores):
-    """Powers of the distances, for orders that multiply out: as good to compare, and a root only where it is wanted.
-
-    ``d^p`` is halved in its exponent until that is at most 1.5, so that no type is left.
-    """
-
-    def __init__(self, centered: Tensor, p_norm: float) -> None:
-        super().__init__(centered.to(wide_dtype(centered.device)), p_norm)
-        self.keep_powers()
-        self._square_roots = max(0, math.ceil(math.log2(p_norm / 1.5)))
-
-    def fill(self, block: Tensor, samples: Tensor) -> None:
-        """Sums of powers, feature by feature."""
-        powers = sums_of_powers(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
-        for _ in range(self._square_roots):
-            powers.sqrt_()
-        block[:, : len(self.codebook)] = powers
-
-    def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
-        """Roots of the powers."""
-        return elementwise_power(block, 2**self._square_roots / self.p_norm)
-
-
-def plain_scores(centered: Tensor, p_norm: float) -> Scores:
-    """Scores by which the nearest unit wins."""
-    if p_norm == 2:
-        return EuclideanScores(centered, p_norm)
-    powers = 1 < p_norm < math.inf and multiplies_out(p_norm)
-    return (PowerScores if powers else MinkowskiScores)(centered, p_norm)
-
-
 def _median(points: Tensor) -> Tensor:
     """Median of each feature, the lower one of two; of many points it is that of some, evenly spaced."""
     if len(points) > MOST_OF_MEDIAN:
@@ -322,10 +213,6 @@ def _split(x: Tensor, complete: Callable[[Tensor], Tensor], incomplete: Callable
     if not bool(gaps.all()):
         result[~gaps] = complete(x[~gaps]).to(result.dtype)
     return result
-
-
-def _sqnorm(x: Tensor) -> Tensor:
-    return x.square().sum(dim=1, keepdim=True)
 
 
 def _within(dtype: torch.dtype, center: float, reach: float) -> bool:
