@@ -15,8 +15,7 @@ from sktopo._options import check_p_norm
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
 from sktopo._sources import ArraySource, SparseSource
-from sktopo._statistics import UnitStatistics
-from sktopo._statistics import update_codebook as updated
+from sktopo._statistics import UnitStatistics, batch_update
 from sktopo._validation import check_codebook, check_geometry, check_rows
 
 __all__ = ["chunk_statistics", "update_codebook"]
@@ -150,7 +149,7 @@ def update_codebook(
             "take them with this codebook."
         )
     smooth = make_smoother(units, h).at(float(sigma))
-    return updated(statistics.smoothed(smooth), torch.from_numpy(previous)).numpy()
+    return batch_update(statistics.smoothed(smooth), torch.from_numpy(previous)).numpy()
 
 
 def _plain_frame(prototypes: Tensor) -> Frame:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from sktopo._sources import Source, counted
+from sktopo._sources import Source, positively_weighted
 from sktopo._sparse import extremes, with_values
 
 
@@ -33,7 +33,7 @@ class DataRange:
     @classmethod
     def of_chunk(cls, x: Tensor, weight: Tensor) -> "DataRange":
         """The range of some rows (n, n_features) and weights (n,)."""
-        rows, _ = counted(x, weight)
+        rows, _ = positively_weighted(x, weight)
         missing = False
         if x.is_sparse:
             missing = bool(torch.isnan(x.values()).any())
@@ -104,7 +104,7 @@ class Frame:
         """A codebook in the frame."""
         return (codebook / 2 - self._half_center) * (2 * self._per_scale)
 
-    def position(self, codebook: Tensor) -> Tensor:
+    def from_frame_unclipped(self, codebook: Tensor) -> Tensor:
         """A codebook in the data's own coordinates, to the last rounding error."""
         return self._half_center.add(codebook, alpha=self._half_scale).mul_(2)
 

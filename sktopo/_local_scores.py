@@ -60,8 +60,8 @@ class LocalEuclideanScores(LocalScores):
         wide = codebook.to(wide_dtype(codebook.device))
         scale = moderating_scale(wide)
         center = wide.mean(dim=0)
-        spread = (wide - center) * scale  # a spread may be far smaller than an offset
-        smoothed = self._average(torch.cat([spread, spread.square().sum(dim=1, keepdim=True)], dim=1))
+        centered = (wide - center) * scale  # prototypes may be far closer to each other than to zero
+        smoothed = self._average(torch.cat([centered, centered.square().sum(dim=1, keepdim=True)], dim=1))
         added = smoothed[:, -1] - smoothed[:, :-1].square().sum(dim=1)
         return SparseSearch(smoothed[:, :-1] / scale + center, p_norm, added.clamp(min=0).sqrt() / scale)
 

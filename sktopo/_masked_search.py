@@ -48,8 +48,8 @@ class MaskedSearch:
         self._scale = 1.0 if normalize else moderating_scale(self.codebook)
         scaled = self.codebook * self._scale
         self._center = torch.zeros_like(scaled[0]) if normalize else scaled.median(dim=0).values
-        self._spread = scaled - self._center
-        products, squares = -2 * self._spread, self._spread.square()
+        self._centered = scaled - self._center
+        products, squares = -2 * self._centered, self._centered.square()
         if average is not None and p_norm == 2 and not normalize:
             products, squares = average(products), average(squares)  # scores are linear in both
             self._average_scores = None
@@ -123,8 +123,8 @@ class MaskedSearch:
         # higher powers of the largest value would be no numbers
         moderate = self.p_norm <= 3 or math.isinf(self.p_norm)
         if moderate and multiplies_out(self.p_norm) and not self.normalize:
-            return roots(sums_of_powers(observed, self._spread, self.p_norm, seen), self.p_norm)
-        return masked_minkowski(observed, seen, self._spread, self.p_norm, normalize=self.normalize)
+            return roots(sums_of_powers(observed, self._centered, self.p_norm, seen), self.p_norm)
+        return masked_minkowski(observed, seen, self._centered, self.p_norm, normalize=self.normalize)
 
     def _euclidean_scores(self, observed: Tensor, seen: Tensor) -> Tensor:
         """Squared distances less the samples' own squared norms, by two products."""

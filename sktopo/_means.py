@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sktopo._fitted import FittedMap
 from sktopo._options import check_total_weight
-from sktopo._sources import Source, counted
+from sktopo._sources import Source, positively_weighted
 
 # A smaller sum of products may have lost parts to underflow.
 SMALLEST_SUM = 2.0**-60
@@ -102,7 +102,7 @@ def mean_over_samples(per_row: Callable[[Tensor], Tensor], source: Source) -> fl
     """
 
     def step(x: Tensor, weight: Tensor) -> tuple[float, float]:
-        x, weight = counted(x, weight)
+        x, weight = positively_weighted(x, weight)
         return chunk_mean(per_row(x), weight) if len(weight) else (0.0, 0.0)
 
     return weighted_mean(list(source.map_chunks(step)))

@@ -21,7 +21,7 @@ from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
 from sktopo.distances import padded_units, paired_distance
 
-# So many prototypes tell where the others are; a prime, so that they come from all columns of a map.
+# So many prototypes suffice to locate the center; a prime, so that a regular stride visits every column of a map.
 MOST_OF_MEDIAN = 251
 
 
@@ -60,21 +60,21 @@ class Search:
         self.n_units = codebook.shape[0]
         self._wide = wide_dtype(codebook.device)
         # halves, because the difference of two huge values of opposite sign must stay finite
-        spread = codebook.to(self._wide) / 2
+        half = codebook.to(self._wide) / 2
         # the median: a few prototypes on outliers must not move the center away from all others
-        middle = _median(spread) if center is None else center.to(spread) / 2
+        middle = _median(half) if center is None else center.to(half) / 2
         self._half_center = middle.to(dtype)  # prototypes and samples are measured from the same rounded center
-        spread -= self._half_center
-        size, reach = _reach(middle), _reach(spread)
-        if not _within(dtype, size, reach):
-            dtype, self._half_center, spread = self._wide, middle, codebook.to(self._wide) / 2 - middle
-            reach = _reach(spread)
-        self._exponent = _exponent(reach, dtype)
-        centered = spread.mul_(2.0**-self._exponent).to(dtype)
+        half -= self._half_center
+        offset, extent = _largest_absolute(middle), _largest_absolute(half)
+        if not _within(dtype, offset, extent):
+            dtype, self._half_center, half = self._wide, middle, codebook.to(self._wide) / 2 - middle
+            extent = _largest_absolute(half)
+        self._exponent = _exponent(extent, dtype)
+        centered = half.mul_(2.0**-self._exponent).to(dtype)
         self._scores: Scores = (make_scores or plain_scores)(centered, p_norm)
         self._scale = 2.0 ** (-self._exponent - 1)
         self._minus_center = self._half_center * -(2.0**-self._exponent)
-        self._ordinary = _largest_ordinary(dtype, size, self._scores.largest_exponent + self._exponent)
+        self._ordinary = _largest_ordinary(dtype, offset, self._scores.largest_exponent + self._exponent)
         self._rows = block_rows(self.n_units, dtype.itemsize)
 
     def bmu(self, x: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ class Search:
 
     def _blocks(self, centered: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
         """Consecutive blocks of the first `n` centered rows, and their scores, each valid until the next."""
-        # Every call of torch hands Python's lock to another worker, so there are few: one cuts all rows into blocks.
+        # Each call of torch may hand Python's lock to another worker, so all blocks are cut by one call.
         size, start = -1, 0
         for samples in torch.split(centered, self._rows):
             stop = min(n, start + self._rows)
@@ -161,9 +161,9 @@ class Search:
     def _centered(self, x: Tensor, ends: tuple[float, float]) -> tuple[Tensor, Tensor | None]:
         """Half the centered samples times 2^-exponent with a last feature of 1, and the exponents (n, 1) if not common.
 
-        Rows are added up to a reproducible number; what stands in them does not matter. Rows so far outside that
-        scores would overflow get a larger exponent of their own; to the last digit of such a row all units are equally
-        far.
+        The number of rows is padded to one for which products are reproducible; the padding is not initialized. Rows
+        so far out that scores would overflow get a larger exponent of their own; at their precision all units are
+        equally far.
         """
         n, width = x.shape
         centered = scratch("samples", rounded_rows(n) if n else 0, width + 1, self._half_center)
@@ -192,8 +192,7 @@ def _median(points: Tensor) -> Tensor:
     return ordered[position]
 
 
-def _reach(x: Tensor) -> float:
-    """Largest absolute value."""
+def _largest_absolute(x: Tensor) -> float:
     low, high = _ends(x)
     return max(-low, high)
 
@@ -215,19 +214,19 @@ def _split(x: Tensor, complete: Callable[[Tensor], Tensor], incomplete: Callable
     return result
 
 
-def _within(dtype: torch.dtype, center: float, reach: float) -> bool:
-    """Whether a center and a spread of such sizes can be held and scaled in a type."""
+def _within(dtype: torch.dtype, offset: float, extent: float) -> bool:
+    """Whether a center and centered prototypes of such sizes can be held and scaled in a type."""
     limits = torch.finfo(dtype)
-    return center < limits.max / 4 and (reach == 0 or limits.tiny * 4 < reach < limits.max / 4)
+    return offset < limits.max / 4 and (extent == 0 or limits.tiny * 4 < extent < limits.max / 4)
 
 
-def _exponent(reach: float, dtype: torch.dtype) -> int:
+def _exponent(extent: float, dtype: torch.dtype) -> int:
     """Power of two that brings the largest absolute value to about 1, within what the type can scale by."""
     room = int(-math.log2(torch.finfo(dtype).tiny)) - 2
-    return max(-room, min(room, math.frexp(reach)[1]))
+    return max(-room, min(room, math.frexp(extent)[1]))
 
 
-def _largest_ordinary(dtype: torch.dtype, center: float, exponent: int) -> float:
+def _largest_ordinary(dtype: torch.dtype, offset: float, exponent: int) -> float:
     """Up to this absolute value a sample minus the center stays within 2^exponent, and nothing on the way overflows."""
     largest = torch.finfo(dtype).max
-    return min(largest / 4, math.ldexp(1.0, min(1022, exponent)) - 2 * center) if center < largest / 4 else -1.0
+    return min(largest / 4, math.ldexp(1.0, min(1022, exponent)) - 2 * offset) if offset < largest / 4 else -1.0

@@ -58,7 +58,7 @@ def row_sums(x: Tensor, values: Tensor) -> Tensor:
     return values.new_zeros(x.shape[0]).index_add_(0, x.indices()[0], values)
 
 
-def between(x: Tensor, start: int, stop: int) -> Tensor:
+def row_range(x: Tensor, start: int, stop: int) -> Tensor:
     """Rows `start` to `stop`."""
     stop = min(stop, x.shape[0])
     first, last = torch.searchsorted(x.indices()[0].contiguous(), torch.tensor([start, stop], device=x.device)).tolist()
@@ -70,7 +70,7 @@ def dense_blocks(x: Tensor, rows: int) -> Iterator[tuple[slice, Tensor]]:
     """Consecutive blocks of rows, made dense one at a time where they are sparse."""
     for start in range(0, x.shape[0], rows):
         stop = min(start + rows, x.shape[0])
-        yield slice(start, stop), between(x, start, stop).to_dense() if x.is_sparse else x[start:stop]
+        yield slice(start, stop), row_range(x, start, stop).to_dense() if x.is_sparse else x[start:stop]
 
 
 def extremes(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from sktopo._device import block_rows, chunk_rows, wide_dtype
 from sktopo._minima import Repeats, minima
 from sktopo._powers import moderating_scale
-from sktopo._sparse import between, product, row_sums, with_values
+from sktopo._sparse import product, row_range, row_sums, with_values
 from sktopo.distances import CANCELLED
 
 
@@ -42,16 +42,16 @@ class SparseSearch:
         Prototypes.
     p_norm : float
         Order of the distance.
-    spread : Tensor of shape (n_units,), optional
+    offset_root : Tensor of shape (n_units,), optional
         Its square is added to the squared distance from each unit.
 
     Notes
     -----
-    Every method takes the search of the same codebook for dense rows along: a reference kept here would make a cycle,
-    and codebooks of wide data are too large to wait for the garbage collector.
+    Every method receives the search of the same codebook for dense rows as an argument: storing it here would create a
+    reference cycle, which keeps the codebooks of wide data alive until garbage collection.
     """
 
-    def __init__(self, codebook: Tensor, p_norm: float, spread: Tensor | None = None) -> None:
+    def __init__(self, codebook: Tensor, p_norm: float, offset_root: Tensor | None = None) -> None:
         wide = codebook.to(wide_dtype(codebook.device))
         self._codebook = wide
         self._euclidean = p_norm == 2
@@ -60,11 +60,13 @@ class SparseSearch:
         self._center = scaled.median(dim=0).values
         centered = scaled - self._center
         self._right = (-2 * centered).T.contiguous()
-        self._sqspread = centered.square().sum(dim=1)
-        self._bias = self._sqspread + 2 * (centered @ self._center)
-        self._repeats = Repeats(centered if spread is None else torch.cat([centered, spread.to(wide)[:, None]], dim=1))
-        if spread is not None:
-            self._bias = self._bias + (spread.to(wide) * self._scale).square()
+        self._sqnorm = centered.square().sum(dim=1)
+        self._bias = self._sqnorm + 2 * (centered @ self._center)
+        compared = centered
+        if offset_root is not None:
+            root = offset_root.to(wide) * self._scale
+            self._bias, compared = self._bias + root.square(), torch.cat([centered, root[:, None]], dim=1)
+        self._repeats = Repeats(compared)
         self._sqcenter = float(self._center.square().sum())
         self._rows = block_rows(len(codebook), wide.element_size())
 
@@ -100,14 +102,14 @@ class SparseSearch:
         for rows, piece in self._pieces(x):
             block, own, sure = self._scores(piece)
             square = block + own[:, None]
-            cancelled = square <= CANCELLED * (own[:, None] + self._sqspread)
+            cancelled = square <= CANCELLED * (own[:, None] + self._sqnorm)
             result[rows] = square.clamp(min=0).sqrt() / self._scale
             self._make_dense(piece, ~sure | cancelled.any(dim=1), result[rows], dense.distances)
         return result
 
     def _pieces(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
         for start in range(0, x.shape[0], self._rows):
-            piece = between(x, start, start + self._rows)
+            piece = row_range(x, start, start + self._rows)
             yield slice(start, start + piece.shape[0]), piece
 
     def _scores(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -24,14 +24,14 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-# Chunks that wait or run, for each worker: enough that none is idle, few enough that memory stays bounded.
+# Chunks in flight for each thread: enough that none is idle, few enough that memory stays bounded.
 QUEUED_PER_WORKER = 2
-# Bytes that a thread keeps for a use: chunks of very wide rows, or blocks of very large maps, are larger.
+# Larger buffers, in bytes, are not kept: those of very wide rows or very large maps.
 LARGEST_KEPT = 16 * 2**20
-# Further callers wait for their turn.
-MOST_CONDUCTORS = 64
+# Callers beyond this number wait for their turn.
+MOST_RUN_THREADS = 64
 
-Spaces = dict[tuple[str, torch.dtype, torch.device], Tensor]
+Buffers = dict[tuple[str, torch.dtype, torch.device], Tensor]
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
@@ -45,20 +45,20 @@ _owned = threading.local()
 def scratch(use: str, rows: int, columns: int, like: Tensor) -> Tensor:
     """Memory of this thread for a use, of the type and device of `like`: valid until the thread asks for it again.
 
-    Fresh memory is paid for page by page when it is first written; a thread that works block after block keeps its own,
-    unless it is large. The caller may be in inference mode, and the next one not.
+    The first write to each page of new memory is slow, so a thread that works block after block keeps its own, unless
+    it is large. It is usable in any mode: the caller may be in inference mode, and the next one not.
     """
     if rows * columns * like.element_size() > LARGEST_KEPT:
         return like.new_empty(rows, columns)
-    if getattr(_owned, "spaces", None) is None:
-        _owned.spaces = {}
-    spaces: Spaces = _owned.spaces
+    if getattr(_owned, "buffers", None) is None:
+        _owned.buffers = {}
+    buffers: Buffers = _owned.buffers
     key, size = (use, like.dtype, like.device), rows * columns
-    if key not in spaces or len(spaces[key]) < size:
-        spaces.pop(key, None)  # what is too small is let go first
+    if key not in buffers or len(buffers[key]) < size:
+        buffers.pop(key, None)  # what is too small is let go first
         with torch.inference_mode(False):
-            spaces[key] = like.new_empty(size)
-    return spaces[key][:size].view(rows, columns)
+            buffers[key] = like.new_empty(size)
+    return buffers[key][:size].view(rows, columns)
 
 
 def map_chunks(
@@ -66,98 +66,99 @@ def map_chunks(
 ) -> Iterator[Result]:
     """``function`` of every chunk, in order, on as many threads as torch would use for the caller.
 
-    A caller that computes alone is one of them, and gets the first results while others are still to come.
+    A caller inside `run_alone` computes some of the chunks itself, and receives the first results while later chunks
+    are still running.
     """
     workers = _n_workers()
     if workers == 1:
         return map(function, chunks)
-    if _computes_alone():
+    if _is_run_thread():
         return _share_out(function, chunks, workers - 1, max(1, queued * workers))
     return iter(run_alone(lambda: list(map_chunks(function, chunks, queued))))
 
 
 def _share_out(
-    function: Callable[[Chunk], Result], chunks: Iterable[Chunk], helpers: int, most: int
+    function: Callable[[Chunk], Result], chunks: Iterable[Chunk], helpers: int, in_flight: int
 ) -> Iterator[Result]:
-    """Chunks for the caller and so many helpers, each of which takes what is left; at most so many wait or run."""
+    """Results in order, computed by the caller and helpers side by side; at most `in_flight` chunks wait or run."""
     executor, numbered = _executor(os.getpid(), helpers), enumerate(chunks)
-    work = _Work(function, _desks(os.getpid(), helpers + 1))
+    work = _Work(function, _buffer_pool(os.getpid(), helpers + 1))
     helping: list[Future[None]] = []
-    taken = given = 0
+    submitted = yielded = 0
     try:
         while True:
             stop_if_abandoned()
-            fresh = list(islice(numbered, most - (taken - given)))
-            taken += len(fresh)
+            fresh = list(islice(numbered, in_flight - (submitted - yielded)))
+            submitted += len(fresh)
             work.left.extend(fresh)
-            if taken == given:
+            if submitted == yielded:
                 return
             if work.left:
-                helping = _still_at_it(helping)
+                helping = _unfinished(helping)
                 wanted = min(helpers, len(work.left) - 1) - len(helping)
                 helping += [executor.submit(work.do_all) for _ in range(wanted)]
                 work.do_one()
-            else:  # those that have begun come to an end, because nothing is left
+            else:  # nothing is left to begin: wait for the helpers that are still computing
                 for helper in helping:
                     if not helper.cancel():
                         helper.result()
                 helping = []
-            while given in work.done:
-                yield work.done.pop(given)
-                given += 1
+            while yielded in work.done:
+                yield work.done.pop(yielded)
+                yielded += 1
     finally:
-        work.left.clear()  # after an error nothing more is begun
+        work.left.clear()  # after an error no further chunk is begun
 
 
-def _still_at_it(helping: list[Future[None]]) -> list[Future[None]]:
-    """Those that have not ended; raises what went wrong in one that has."""
-    others = []
-    for helper in helping:
+def _unfinished(helpers: list[Future[None]]) -> list[Future[None]]:
+    """The helpers that are still running; raises the error of one that has failed."""
+    running = []
+    for helper in helpers:
         if helper.done():
             helper.result()
         else:
-            others.append(helper)
-    return others
+            running.append(helper)
+    return running
 
 
 class _Work(Generic[Chunk, Result]):
-    """Numbered chunks that are left, and the results of those that are done."""
+    """Numbered chunks that nobody has begun, and the results of those that are done."""
 
-    def __init__(self, function: Callable[[Chunk], Result], desks: "LifoQueue[Spaces]") -> None:
+    def __init__(self, function: Callable[[Chunk], Result], pool: "LifoQueue[Buffers]") -> None:
         self.left = deque[tuple[int, Chunk]]()
         self.done: dict[int, Result] = {}
         self._function = function
-        self._desks = desks
+        self._buffer_pool = pool
 
     def do_one(self) -> None:
-        """The next chunk, if another thread has not been quicker."""
+        """Compute the next chunk, unless another thread has just taken the last one."""
         try:
             index, chunk = self.left.popleft()
         except IndexError:
             return
-        desk = self._desks.get()
-        own, _owned.spaces = getattr(_owned, "spaces", None), desk
+        buffers = self._buffer_pool.get()
+        own, _owned.buffers = getattr(_owned, "buffers", None), buffers
         try:
             self.done[index] = self._function(chunk)
         finally:
-            _owned.spaces = own
-            self._desks.put(desk)
+            _owned.buffers = own
+            self._buffer_pool.put(buffers)
 
     def do_all(self) -> None:
-        """One after the other, until none is left."""
+        """Compute one chunk after the other until none is left."""
         while self.left:
             self.do_one()
 
 
 def run_alone(function: Callable[[], Result]) -> Result:
-    """``function()`` on a thread that computes alone, while the caller waits.
+    """``function()`` on a thread that is limited to one core, while the caller waits.
 
-    A run of many small operations is slowed down by a second core more than it is helped: between them the threads of
-    OpenMP spin, and take that core from the workers that chunks go to. A thread that computes alone already goes on
-    itself. If the caller is interrupted, what `function` still has to hand out or to begin is abandoned.
+    Many small operations run slower on two cores than on one: between them OpenMP's threads spin, and take a core from
+    the workers that compute chunks. On a thread that `run_alone` has started, `function` is just called. If the caller
+    is interrupted, chunks that have not begun are dropped.
     """
     workers = _n_workers()
-    if workers == 1 or _computes_alone():
+    if workers == 1 or _is_run_thread():
         stop_if_abandoned()
         return function()
     abandoned = threading.Event()
@@ -166,7 +167,7 @@ def run_alone(function: Callable[[], Result]) -> Result:
         _owned.workers, _owned.abandoned = workers, abandoned
         return function()
 
-    future = _conductors(os.getpid()).submit(conduct)
+    future = _run_threads(os.getpid()).submit(conduct)
     try:
         return future.result()
     except BaseException:
@@ -179,45 +180,45 @@ def is_forked() -> bool:
     return _BORN_BY_FORK or os.getpid() != _FIRST_PROCESS
 
 
-def _computes_alone() -> bool:
-    """Whether this thread is one that `run_alone` has started."""
+def _is_run_thread() -> bool:
+    """Whether `run_alone` has started this thread."""
     return hasattr(_owned, "abandoned")
 
 
 def stop_if_abandoned() -> None:
-    """Leave a run whose caller was interrupted; a long run asks this from time to time."""
+    """Raise KeyboardInterrupt in a run whose caller was interrupted; long runs call this from time to time."""
     abandoned = getattr(_owned, "abandoned", None)
     if abandoned is not None and abandoned.is_set():
         raise KeyboardInterrupt
 
 
 def _n_workers() -> int:
-    """Workers that chunks of this thread go to; a conductor hands out as many as its caller would."""
+    """How many threads compute the chunks of this one; a thread of `run_alone` uses as many as its caller would."""
     return getattr(_owned, "workers", None) or torch.get_num_threads()
 
 
 @cache
 def _executor(process: int, helpers: int) -> ThreadPoolExecutor:  # noqa: ARG001
     """The process's pool; a forked child starts its own, because threads do not survive a fork."""
-    return ThreadPoolExecutor(helpers, thread_name_prefix="sktopo", initializer=_compute_alone)
+    return ThreadPoolExecutor(helpers, thread_name_prefix="sktopo", initializer=_limit_to_one_thread)
 
 
 @cache
-def _desks(process: int, threads: int) -> "LifoQueue[Spaces]":  # noqa: ARG001
-    """Where chunks are worked on, the one that was left last first: of many callers no more compute at a time."""
-    desks: LifoQueue[Spaces] = LifoQueue()
+def _buffer_pool(process: int, threads: int) -> "LifoQueue[Buffers]":  # noqa: ARG001
+    """Scratch buffers, one set a thread, the last used first: however many callers there are, no more chunks run."""
+    pool: LifoQueue[Buffers] = LifoQueue()
     for _ in range(threads):
-        desks.put({})
-    return desks
+        pool.put({})
+    return pool
 
 
 @cache
-def _conductors(process: int) -> ThreadPoolExecutor:  # noqa: ARG001
-    """Threads for `run_alone`: one for every caller that is running, which waits for it."""
-    return ThreadPoolExecutor(MOST_CONDUCTORS, thread_name_prefix="sktopo-run", initializer=_compute_alone)
+def _run_threads(process: int) -> ThreadPoolExecutor:  # noqa: ARG001
+    """Threads for `run_alone`: one for each caller that waits for it."""
+    return ThreadPoolExecutor(MOST_RUN_THREADS, thread_name_prefix="sktopo-run", initializer=_limit_to_one_thread)
 
 
-def _compute_alone() -> None:
+def _limit_to_one_thread() -> None:
     torch.get_num_threads()  # torch sets a new thread up at its first question; only then can it be told otherwise
     threadpool_limits(1, user_api="openmp")
     limit_mkl = _mkl_limit()

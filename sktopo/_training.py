@@ -28,7 +28,7 @@ from sktopo.annealing import collapses
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES
-from sktopo.schedules import annealing
+from sktopo.schedules import sigma_schedule
 from sktopo.solvers import (
     LARGEST_BATCH,
     BatchSolver,
@@ -166,7 +166,7 @@ def _problem(
         check_known(extent.low > extent.high, extent.total_weight)
     frame, sides = moments.frame, _sides(estimator, rows.total_weight, moments)
     check_affordable(*sides, rows.n_features)
-    schedule = annealing(*sides, estimator.sigma_initial, estimator.sigma_final, kind.hold)
+    schedule = sigma_schedule(*sides, estimator.sigma_initial, estimator.sigma_final, kind.hold)
     problem = Problem.described_by(estimator, *sides, schedule=schedule, frame=frame)
     doubt = _doubt_about(problem, moments)
     if isinstance(estimator.init, str):
@@ -212,7 +212,7 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     if math.isinf(estimator.weight_seen_):  # after fit, sigma stays where it is
         bounds = (fitted.sigma, fitted.sigma)
     fitted.winner.check_temperature(fitted.temperature)
-    schedule = annealing(lattice.height, lattice.width, *bounds, StreamSolver.hold)
+    schedule = sigma_schedule(lattice.height, lattice.width, *bounds, StreamSolver.hold)
     problem = Problem.described_by(estimator, lattice.height, lattice.width, schedule=schedule, frame=frame)
     mass = as_tensor(estimator.unit_counts_).to(codebook)
     observed, counts = (None, mass) if mass.ndim == 1 else (mass, mass.amax(dim=1))
@@ -230,7 +230,7 @@ def _learned(solver: Solver | type[Solver], problem: Problem, state: State, dtyp
         codebook = problem.constrained(state.lattice.resampled(codebook, lattice))
         units, shares = lattice.interpolate(state.lattice.coordinates())
         statistics = statistics.moved(units, shares, lattice.n_units)
-    mass, means = statistics.mass, problem.frame.position(statistics.means)
+    mass, means = statistics.mass, problem.frame.from_frame_unclipped(statistics.means)
     return {
         "codebook_": problem.frame.from_frame(codebook).cpu().numpy().astype(dtype),
         "unit_coordinates_": lattice.coordinates().numpy(),

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from sktopo._device import chunk_rows
 from sktopo._frame import Frame
-from sktopo._sources import Source, counted
-from sktopo._sparse import adjoint_product, between, missing_weight, product, weighted_sum, with_means, with_values
+from sktopo._sources import Source, positively_weighted
+from sktopo._sparse import adjoint_product, missing_weight, product, row_range, weighted_sum, with_means, with_values
 from sktopo._statistics import quotient
 from sktopo.lattices import Lattice
 
@@ -118,7 +118,7 @@ class Moments:
 
     def _summed(self, step: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """The sum of ``step(x, weight)`` over all chunks, of the rows that count."""
-        return self.source.reduce(lambda x, weight: step(*counted(x, weight)))
+        return self.source.reduce(lambda x, weight: step(*positively_weighted(x, weight)))
 
     def _centered(self, x: Tensor) -> Tensor:
         """Samples measured from the mean, which stands in for missing values."""
@@ -162,7 +162,8 @@ class Moments:
 def _sum_over_pieces(step: Callable[[Tensor, Tensor], Tensor], x: Tensor, weight: Tensor) -> Tensor:
     """The sum of ``step(piece, weight)`` over dense pieces of sparse rows."""
     rows = chunk_rows(x.shape[1])
-    parts = [step(between(x, i, i + rows).to_dense(), weight[i : i + rows]) for i in range(0, max(1, x.shape[0]), rows)]
+    pieces = (slice(start, start + rows) for start in range(0, max(1, x.shape[0]), rows))
+    parts = [step(row_range(x, piece.start, piece.stop).to_dense(), weight[piece]) for piece in pieces]
     return sum(parts[1:], parts[0])
 
 

@@ -47,7 +47,7 @@ def default_sigma_final(height: int, width: int) -> float:
     return max(0.5, 0.5 + math.log(height * width / 100) / 4)
 
 
-def annealing(
+def sigma_schedule(
     height: int, width: int, initial: float | None, final: float | None, hold: float = 0.2
 ) -> ExponentialSchedule:
     """The schedule of sigma for a map, with defaults for what is None.

@@ -4,9 +4,9 @@ import torch
 from sklearn.decomposition import PCA
 
 from sktopo import TopographicMap
+from sktopo._fixed_point import Grid
 from sktopo._frame import DataRange
 from sktopo._sources import ArraySource
-from sktopo._statistics import Grid
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import RectangularLattice
 

@@ -1,6 +1,6 @@
 import pytest
 
-from sktopo.schedules import ExponentialSchedule, annealing, default_sigma_final
+from sktopo.schedules import ExponentialSchedule, default_sigma_final, sigma_schedule
 
 
 def test_equal_factors_then_constant():
@@ -13,8 +13,8 @@ def test_default_sigma_final_grows_with_the_map(side, expected):
     assert default_sigma_final(side, side) == pytest.approx(expected, abs=0.01)
 
 
-def test_annealing_fills_in_what_is_none():
-    schedule = annealing(12, 40, None, 0.7)
+def test_the_schedule_of_sigma_fills_in_what_is_none():
+    schedule = sigma_schedule(12, 40, None, 0.7)
     assert (schedule.initial, schedule.final) == (10, 0.7)
-    assert annealing(2, 2, None, 3.0).initial == 3.0
-    assert annealing(30, 30, 0.8, None).final == 0.8
+    assert sigma_schedule(2, 2, None, 3.0).initial == 3.0
+    assert sigma_schedule(30, 30, 0.8, None).final == 0.8

@@ -4,9 +4,10 @@ import torch
 from oracles import neighborhood_matrix, unit_distances
 
 from sktopo import TopographicMap
+from sktopo._fixed_point import Grid
 from sktopo._frame import DataRange
 from sktopo._sources import ArraySource
-from sktopo._statistics import Grid, UnitStatistics
+from sktopo._statistics import UnitStatistics
 from sktopo.lattices import HexagonalLattice, RectangularLattice
 from sktopo.schedules import ExponentialSchedule
 from sktopo.solvers import SOLVERS, Problem, Settings, State, StreamSolver, first_state
@@ -165,7 +166,7 @@ def test_steps_equal_the_loops(lattice, rng):
     first = rng.normal(size=(lattice.n_units, 3))
     rows = source.shuffled(torch.Generator().manual_seed(0))
     stage = Stage(problem, lattice)
-    none = UnitStatistics.none(lattice.n_units, torch.from_numpy(first))
+    none = UnitStatistics.zeros(lattice.n_units, torch.from_numpy(first))
     start = State(frame.to_frame(torch.from_numpy(first)), 1.2, none, lattice)
     end = stage.run(start, [(rows.part(i, i + 100), 1.2) for i in (0, 100, 200)], passes=1)
     order = torch.randperm(300, generator=torch.Generator().manual_seed(0)).numpy()

@@ -29,11 +29,11 @@ def test_reduce_adds_and_map_rows_keeps_the_order(rng):
 def test_every_thread_accumulates_in_a_total_of_its_own(rng):
     X, totals = rng.integers(0, 99, size=(3000, 3)) * 1.0, []
 
-    def none():
+    def zeros():
         totals.append(torch.zeros(3, dtype=torch.float64))
         return totals[-1]
 
-    total = ArraySource(X, None, CPU, rows=64).accumulate(none, lambda sums, x, _: sums.add_(x.sum(dim=0)))
+    total = ArraySource(X, None, CPU, rows=64).accumulate(zeros, lambda sums, x, _: sums.add_(x.sum(dim=0)))
     np.testing.assert_array_equal(total.numpy(), X.sum(axis=0))
     assert 1 <= len(totals) <= torch.get_num_threads()
 

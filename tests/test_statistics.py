@@ -3,10 +3,11 @@ import pytest
 import torch
 from oracles import batch_epoch, lattice_distances, neighborhood_matrix
 
+from sktopo._fixed_point import Grid
 from sktopo._frame import DataRange
 from sktopo._smoothing import make_smoother
 from sktopo._sources import ArraySource
-from sktopo._statistics import Grid, UnitStatistics, distortion_sum, update_codebook
+from sktopo._statistics import UnitStatistics, batch_update, distortion_sum
 from sktopo.lattices import RectangularLattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 
@@ -19,7 +20,7 @@ def make_grid(X, weight=None):
 
 def totals(grid, X, weight, unit, n_units=4):
     x, weight, unit = (torch.from_numpy(np.ascontiguousarray(a)) for a in (X, weight, unit))
-    sums = grid.none(n_units)
+    sums = grid.zeros(n_units)
     grid.add(sums, x, weight, unit)
     return sums
 
@@ -83,7 +84,7 @@ def test_update_and_distortion_equal_the_loops(neighborhood, rng):
     statistics = grid.statistics(totals(grid, X, weight, winners, 12))
     smooth = make_smoother(lattice, NEIGHBORHOODS[neighborhood]).at(sigma)
     frame = grid.to_frame(torch.from_numpy(W))
-    updated = grid.from_frame(update_codebook(statistics.smoothed(smooth), frame))
+    updated = grid.from_frame(batch_update(statistics.smoothed(smooth), frame))
     clipped = np.clip(expected, X.min(axis=0), X.max(axis=0))
     np.testing.assert_allclose(updated.numpy(), clipped, rtol=1e-11)
     total = distortion_sum(statistics.smoothed(smooth), frame) * grid.scale.item() ** 2
@@ -97,7 +98,7 @@ def test_the_update_has_zero_gradient_of_the_frozen_energy(rng):
     statistics = grid.statistics(totals(grid, X, np.ones(50), unit, 9))
     smooth = make_smoother(lattice, NEIGHBORHOODS["gaussian"]).at(sigma)
     origin = grid.to_frame(torch.zeros(9, 2, dtype=torch.float64))
-    W = grid.from_frame(update_codebook(statistics.smoothed(smooth), origin))
+    W = grid.from_frame(batch_update(statistics.smoothed(smooth), origin))
     W.requires_grad_(True)
     H = torch.from_numpy(neighborhood_matrix("gaussian", lattice_distances(3, 3, False, False), sigma))
     energy = (H[unit] * (torch.from_numpy(X)[:, None] - W).square().sum(dim=2)).sum()
@@ -111,7 +112,7 @@ def test_units_without_mass_keep_their_prototypes():
     statistics = grid.statistics(totals(grid, X, np.ones(2), np.array([0, 0]), 3))
     smooth = make_smoother(RectangularLattice(1, 3), NEIGHBORHOODS["bubble"]).at(0.5)
     previous = torch.tensor([[0.1], [0.2], [0.3]], dtype=torch.float64)
-    updated = update_codebook(statistics.smoothed(smooth), previous)
+    updated = batch_update(statistics.smoothed(smooth), previous)
     assert updated[1:].tolist() == previous[1:].tolist()
     assert updated[0].item() == 0  # the mean, which is the frame's origin
 
@@ -125,6 +126,6 @@ def test_statistics_of_parts_add(weighted):
 
 
 def test_statistics_can_be_compared(rng):
-    first, second = (UnitStatistics.none(3, torch.zeros(2, 2)) for _ in range(2))
+    first, second = (UnitStatistics.zeros(3, torch.zeros(2, 2)) for _ in range(2))
     assert first == first
     assert first != second

@@ -1,7 +1,7 @@
 """One way in: whatever holds the samples becomes a source of chunks."""
 
 from sktopo._sources._array import ArraySource
-from sktopo._sources._base import Drawn, Source, Subset, added, counted
+from sktopo._sources._base import Drawn, Source, Subset, added, positively_weighted
 from sktopo._sources._dask import DaskRows, DaskSource, ask_lazily, dask_dtype, is_dask
 from sktopo._sources._sparse import SparseSource
 from sktopo._sources._torch import TensorSource
@@ -17,7 +17,7 @@ __all__ = [
     "TensorSource",
     "added",
     "ask_lazily",
-    "counted",
     "dask_dtype",
     "is_dask",
+    "positively_weighted",
 ]

@@ -118,15 +118,15 @@ class Source(ABC):
         """The sum of ``step(x, weight)`` over all chunks, added in their order."""
         return self.alone(lambda: added(self.map_chunks(step)))
 
-    def accumulate(self, none: Callable[[], Sum], add: Callable[[Sum, Tensor, Tensor], None]) -> Sum:
-        """`none` after ``add(total, x, weight)`` of all chunks in any order; each thread has a total of its own."""
+    def accumulate(self, zeros: Callable[[], Sum], add: Callable[[Sum, Tensor, Tensor], None]) -> Sum:
+        """`zeros` after ``add(total, x, weight)`` of all chunks in any order; each thread has a total of its own."""
         totals: list[Sum] = []
 
         def step(x: Tensor, weight: Tensor) -> None:
             try:
                 total = totals.pop()
             except IndexError:
-                total = none()
+                total = zeros()
             add(total, x, weight)
             totals.append(total)
 
@@ -261,7 +261,7 @@ def by_weight(fractions: Tensor, reached: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(np.minimum(positions, np.searchsorted(reached, reached[-1])))
 
 
-def counted(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def positively_weighted(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Rows of a chunk that count, and their weights: a row of weight 0 may be too far away for numbers."""
     counts = weight > 0
     if bool(counts.all()):

@@ -137,9 +137,9 @@ class DaskSource(Source):
         total: Sum = self._folded(self._tasks(_reduce, step))
         return total
 
-    def accumulate(self, none: Callable[[], Sum], add: Callable[[Sum, Tensor, Tensor], None]) -> Sum:
-        """``none()`` after ``add(total, x, weight)`` of all chunks; totals of partitions add up in the same tree."""
-        total: Sum = self._folded(self._tasks(_accumulate, (none, add)))
+    def accumulate(self, zeros: Callable[[], Sum], add: Callable[[Sum, Tensor, Tensor], None]) -> Sum:
+        """``zeros()`` after ``add(total, x, weight)`` of all chunks; totals of partitions add up in the same tree."""
+        total: Sum = self._folded(self._tasks(_accumulate, (zeros, add)))
         return total
 
     def _folded(self, parts: list[Any]) -> Any:

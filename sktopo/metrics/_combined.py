@@ -14,7 +14,7 @@ from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
 from sktopo._means import check_distances, chunk_mean, weighted_mean
 from sktopo._pipelines import unwrapped
-from sktopo._sources import counted
+from sktopo._sources import positively_weighted
 from sktopo.distances import paired_distance
 
 # Sources whose shortest paths to all units are held at once.
@@ -81,7 +81,7 @@ def combined_error(
     search, n_units = fitted.search(source.dtype), fitted.lattice.n_units
 
     def update(x: Tensor, weight: Tensor) -> _Pairs:
-        x, weight = counted(x, weight)
+        x, weight = positively_weighted(x, weight)
         best, second = search.two_best(x).T
         pair, place = torch.unique(best * n_units + second, return_inverse=True)
         shares = weight.new_zeros(len(pair)).index_add_(0, place, weight)

@@ -86,7 +86,7 @@ class State(NamedTuple):
 
 def first_state(problem: Problem, codebook: Tensor) -> State:
     """The state of a run that starts from a codebook (in the frame)."""
-    none = UnitStatistics.none(len(codebook), codebook)
+    none = UnitStatistics.zeros(len(codebook), codebook)
     return State(problem.constrained(codebook), problem.schedule(0.0), none, problem.lattice)
 
 

@@ -10,9 +10,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from sktopo._assignment import Averaging
+from sktopo._fixed_point import Grid
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source
-from sktopo._statistics import Grid, update_codebook
+from sktopo._statistics import batch_update
 from sktopo.solvers._assigned import Assigned
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
@@ -56,7 +57,7 @@ class BatchSolver(Solver):
         statistics = assigned.units
         gathered = statistics.smoothed(problem.winner.spreading(averaging))
         loss = problem.loss(assigned, gathered, previous)
-        codebook = problem.constrained(update_codebook(gathered, previous))
+        codebook = problem.constrained(batch_update(gathered, previous))
         moved = movement(codebook, previous, statistics) if sigma == problem.schedule.final else math.inf
         return State(codebook, sigma, statistics, problem.lattice, (*state.losses, loss), state.passes + 1, moved)
 
@@ -67,11 +68,11 @@ class BatchSolver(Solver):
             return self.source.reduce(problem.assign(prototypes, averaging, self.source.dtype))
         search = problem.winner_of(prototypes, self.source.dtype, averaging)
         if self._kept:
-            totals = grid.none(n_units)
+            totals = grid.zeros(n_units)
             for x, limbs in self._kept:
                 grid.add_limbs(totals, limbs, search.bmu(x))
         else:
             totals = self.source.accumulate(
-                partial(grid.none, n_units), lambda sums, x, weight: grid.add(sums, x, weight, search.bmu(x))
+                partial(grid.zeros, n_units), lambda sums, x, weight: grid.add(sums, x, weight, search.bmu(x))
             )
         return Assigned(grid.statistics(totals))

@@ -20,7 +20,7 @@ from sktopo._assignment import Averaging
 from sktopo._frame import DataRange, Frame
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source, Subset
-from sktopo._statistics import UnitStatistics, update_codebook
+from sktopo._statistics import UnitStatistics, batch_update
 from sktopo.initialization import Moments
 from sktopo.lattices import Lattice
 from sktopo.solvers._assigned import Assigned
@@ -120,7 +120,7 @@ class Stage:
 
     def _assigned(self, codebook: Tensor, averaging: Averaging, rows: Subset) -> Assigned:
         """What the units take of some rows; a search is as large as the map, and gone when this returns."""
-        prototypes = self.problem.frame.position(codebook)
+        prototypes = self.problem.frame.from_frame_unclipped(codebook)
         # the mean is a good enough center here, and quicker than the median
         add_up = self.problem.assign(prototypes, averaging, rows.dtype, prototypes.mean(dim=0))
         return rows.share_out(add_up, self._shares(rows))
@@ -136,7 +136,7 @@ class Stage:
 
     def _codebook(self, statistics: UnitStatistics, averaging: Averaging, previous: Tensor) -> Tensor:
         gathered = statistics.smoothed(self.problem.winner.spreading(averaging))
-        return self.problem.constrained(update_codebook(gathered, previous))
+        return self.problem.constrained(batch_update(gathered, previous))
 
 
 class StreamSolver(Solver):
