@@ -4,7 +4,6 @@ Statistics of chunks add with ``+``, wherever the chunks are; only then is anyth
 """
 
 import numpy as np
-import scipy.sparse
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
@@ -14,7 +13,7 @@ from sktopo._frame import DataRange, Frame
 from sktopo._options import check_p_norm
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
-from sktopo._sources import ArraySource, SparseSource
+from sktopo._sources import as_source
 from sktopo._statistics import UnitStatistics, batch_update
 from sktopo._validation import check_codebook, check_geometry, check_rows
 
@@ -67,8 +66,7 @@ def chunk_statistics(
     """
     rows, weight = check_rows(X, sample_weight)
     prototypes = torch.from_numpy(check_codebook(codebook, None, rows.shape[1]))
-    kind = SparseSource if scipy.sparse.issparse(rows) else ArraySource
-    source = kind(rows, weight, prototypes.device)
+    source = as_source(rows, weight, prototypes.device)
     search = Search(prototypes, check_p_norm(p_norm), source.dtype)
     frame = _plain_frame(prototypes)
 

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
@@ -21,19 +20,10 @@ from sktopo._assignment import Averaging
 from sktopo._device import block_rows, numpy_dtype, resolve_device, torch_dtype, wide_dtype
 from sktopo._masked_search import normalized_observed
 from sktopo._model import Model
-from sktopo._namespaces import as_tensor, check_same_namespace
+from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
-from sktopo._sources import (
-    ArraySource,
-    DaskRows,
-    DaskSource,
-    Source,
-    SparseSource,
-    TensorSource,
-    ask_lazily,
-    dask_dtype,
-)
+from sktopo._sources import DaskRows, DaskSource, Source, as_source, ask_lazily, dask_dtype
 from sktopo._sparse import normalized_rows
 from sktopo._validation import check_dask_features, check_partition, check_samples
 from sktopo.distances import normalized
@@ -83,10 +73,8 @@ def open_source(
         prepare = partial(_normalized, p_norm=float(estimator.p_norm))
     if isinstance(X, DaskRows):
         return DaskSource(X, PartitionOpener(X.dtype, prepare, rows))
-    if isinstance(X, Tensor):
-        return TensorSource(X, sample_weight, _device(estimator, X), prepare, rows)
-    kind = SparseSource if scipy.sparse.issparse(X) else ArraySource
-    return kind(X, sample_weight, resolve_device(estimator.device, torch_dtype(X.dtype)), prepare, rows)
+    device = _device(estimator, X) if isinstance(X, Tensor) else resolve_device(estimator.device, torch_dtype(X.dtype))
+    return as_source(X, sample_weight, device, prepare, rows)
 
 
 def open_query(
@@ -97,6 +85,19 @@ def open_query(
     check_same_namespace(estimator, X, method)
     checked, weight = check_samples(estimator, X, sample_weight, reset=False)
     return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.dtype.itemsize))
+
+
+def answer(
+    estimator: Any,
+    X: Any,
+    method: str,
+    prepare: Callable[[FittedMap, torch.dtype], Callable[[Tensor], Tensor]],
+    columns: int = 1,
+) -> Any:
+    """What a method says of each row of X, in the namespace of X; `prepare` makes the function of a chunk."""
+    fitted, source = open_query(estimator, X, columns=columns, method=method)
+    rows = source.alone(lambda: source.map_rows(prepare(fitted, source.dtype)))
+    return Namespace.of(X).array(rows)
 
 
 def answer_lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> NDArray[Any]:
@@ -126,8 +127,7 @@ class PartitionOpener:
     def __call__(self, block: Any, weight: Any) -> Source:
         """The source of a partition and its weights."""
         X, weight = check_partition(block, weight, numpy_dtype(self.dtype))
-        kind = SparseSource if scipy.sparse.issparse(X) else ArraySource
-        return kind(X, weight, torch.device("cpu"), self.prepare, self.rows)
+        return as_source(X, weight, torch.device("cpu"), self.prepare, self.rows)
 
 
 def _device(estimator: Any, values: Tensor) -> torch.device:

@@ -14,13 +14,13 @@ from sktopo import maps, persistence
 from sktopo._assignment import WINNERS
 from sktopo._callbacks import CallbackSupportMixin, CallbackWatcher
 from sktopo._device import chunk_rows
-from sktopo._fitted import FittedMap, answer_lazily, lazily, open_query, open_source
+from sktopo._fitted import FittedMap, answer, answer_lazily, lazily, open_query, open_source
 from sktopo._forks import in_any_process
 from sktopo._means import distances_to_bmu
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._options import chosen
 from sktopo._outputs import OUTPUTS, Output
-from sktopo._sources import ArraySource, Source, TensorSource, is_dask
+from sktopo._sources import Source, as_source, is_dask
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
     check_dask_shape,
@@ -348,9 +348,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         if is_dask(X):
             check_lazy_output(self)
             return answer_lazily(self, X, "transform", self._n_features_out)
-        fitted, source = open_query(self, X, columns=self._n_features_out, method="transform")
-        prepare = self._chosen_output.transform
-        return Namespace.of(X).array(source.alone(lambda: source.map_rows(prepare(fitted, source.dtype))))
+        transformed: NDArray[Any] = answer(self, X, "transform", self._chosen_output.transform, self._n_features_out)
+        return transformed
 
     @in_any_process
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -375,8 +374,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         """
         if is_dask(X):
             return answer_lazily(self, X, "predict", dtype=np.int64)
-        fitted, source = open_query(self, X, method="predict")
-        return Namespace.of(X).array(source.alone(lambda: source.map_rows(fitted.search(source.dtype).bmu)))
+        labels: NDArray[np.int64] = answer(self, X, "predict", lambda fitted, dtype: fitted.search(dtype).bmu)
+        return labels
 
     def fit_predict(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
         """Learn the map and return the best matching unit of each training sample.
@@ -436,10 +435,9 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         namespace = Namespace.of(X)
         values = check_array(X, dtype=[namespace.library.float64, namespace.library.float32])
         self._check_columns(values.shape[1], columns)
-        rows = chunk_rows(columns + self.n_features_in_ * output.n_corners)
-        kind = ArraySource if namespace.is_numpy else TensorSource
         values = values if namespace.is_numpy else as_tensor(values)
-        source = kind(values, None, fitted.codebook.device, rows=rows)
+        rows = chunk_rows(columns + self.n_features_in_ * output.n_corners)
+        source = as_source(values, None, fitted.codebook.device, rows=rows)
         return namespace.array(source.map_rows(lambda chunk: output.inverse(fitted, chunk)))
 
     def score(
@@ -482,8 +480,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         """
         if is_dask(X):
             return answer_lazily(self, X, "score_samples", dtype=np.float64)
-        fitted, source = open_query(self, X, method="score_samples")
-        return Namespace.of(X).array(-source.map_rows(distances_to_bmu(fitted, source.dtype)))
+        distances: NDArray[np.float64] = answer(self, X, "score_samples", distances_to_bmu)
+        return -distances
 
     @in_any_process
     def to_layer(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> TopographicLayer:

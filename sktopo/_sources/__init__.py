@@ -3,6 +3,7 @@
 from sktopo._sources._array import ArraySource
 from sktopo._sources._base import Drawn, Source, Subset, added, positively_weighted
 from sktopo._sources._dask import DaskRows, DaskSource, ask_lazily, dask_dtype, is_dask
+from sktopo._sources._open import as_source
 from sktopo._sources._sparse import SparseSource
 from sktopo._sources._torch import TensorSource
 
@@ -16,6 +17,7 @@ __all__ = [
     "Subset",
     "TensorSource",
     "added",
+    "as_source",
     "ask_lazily",
     "dask_dtype",
     "is_dask",
