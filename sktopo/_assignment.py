@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, SupportsFloat
 
 import torch
 from torch import Tensor
@@ -62,11 +62,11 @@ class Winner(ABC):
     # whether the rule has an energy, and so a soft form
     softens: ClassVar[bool]
 
-    def check_temperature(self, temperature: float) -> None:
+    def check_temperature(self, temperature: object) -> None:
         """Raise ValueError for a temperature that this winner cannot have."""
-        if not 0 <= temperature < math.inf:
+        if not isinstance(temperature, SupportsFloat) or not 0 <= float(temperature) < math.inf:
             raise ValueError(f"temperature must be at least 0 and finite, got {temperature!r}.")
-        if temperature > 0 and not self.softens:
+        if float(temperature) > 0 and not self.softens:
             raise ValueError(
                 f"temperature={temperature!r} needs winner='local': with winner='nearest' there is no energy "
                 "whose soft assignment it could be. Use winner='local', or temperature=0."

@@ -58,7 +58,7 @@ class SeparableSmoother(Smoother):
             """What the units of one group of rows gather from those of another."""
             along, across = over_columns[source[1] - target[1]].to(grid), over_rows[target[0], source[0]].to(grid)
             partial = along @ grid[source[0]]  # (source rows, width, m)
-            return (across @ partial.flatten(1)).reshape(-1, *partial.shape[1:])
+            return (across @ partial.flatten(1)).reshape(len(across), *partial.shape[1:])
 
         def smooth(grid: Tensor) -> Tensor:
             if len(self._groups) == 1:
@@ -86,7 +86,7 @@ class CompactSmoother(Smoother):
                     for distance in torch.unique(between[between.sqrt() <= reach]):
                         along = self.neighborhood(column_sqdist + distance, sigma).to(grid)
                         across = (between == distance).to(grid)
-                        gathered = (across @ grid[source].flatten(1)).reshape(-1, *grid.shape[1:])
+                        gathered = (across @ grid[source].flatten(1)).reshape(len(across), *grid.shape[1:])
                         result[target] += along @ gathered
             return result
 

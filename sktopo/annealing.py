@@ -95,7 +95,7 @@ def critical_temperature(
 
 def _matrix(covariance: ArrayLike | Tensor) -> Tensor:
     """A covariance as a tensor of its own, or a ValueError."""
-    values = covariance.detach().cpu().numpy() if isinstance(covariance, Tensor) else covariance
+    values = covariance.detach().cpu().double().numpy() if isinstance(covariance, Tensor) else covariance
     matrix = np.array(values, dtype=np.float64, order="C")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"covariance must be a square matrix, got shape {matrix.shape}.")

@@ -149,13 +149,15 @@ def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     Tensor of shape (n, n_units)
         Distances.
     """
+    too_large = LARGEST_DIRECT_POWER < p_norm < math.inf
     if torch.compiler.is_compiling():  # a compiler fuses the differences; ONNX has no cdist
-        difference: Tensor = torch.linalg.vector_norm(x[:, None] - codebook, ord=p_norm, dim=2)
-        return difference
-    if LARGEST_DIRECT_POWER < p_norm < math.inf:
+        difference = x[:, None] - codebook
+        if too_large:
+            return norm(difference.flatten(0, 1), p_norm).reshape(-1, len(codebook))
+        distance: Tensor = torch.linalg.vector_norm(difference, ord=p_norm, dim=2)
+        return distance
+    if too_large:
         return torch.stack([norm(x - prototype, p_norm) for prototype in codebook], dim=1)
-    if x.dtype in HALF_PRECISION:  # which `cdist` does not know
-        return minkowski(x.float(), codebook.float(), p_norm).to(x.dtype)
     return torch.cdist(x, codebook, p=p_norm, compute_mode="donot_use_mm_for_euclid_dist")
 
 
@@ -166,7 +168,8 @@ def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     wide = wide_dtype(x.device)
     peak = codebook.detach().abs().max()
     if torch.compiler.is_compiling() or len(x):  # the number of rows stays open in an exported program
-        peak = torch.maximum(x.detach().abs().max(), peak)
+        finite = torch.nan_to_num(x.detach(), nan=0.0, posinf=0.0, neginf=0.0)  # one bad row leaves the others alone
+        peak = torch.maximum(finite.abs().max(), peak)
     peak = torch.where(peak > 0, peak, torch.ones_like(peak))
     scaled = minkowski((x / peak).to(wide), (codebook / peak).to(wide), p_norm)
     return scaled.to(x.dtype) * peak
@@ -277,6 +280,7 @@ def _masked_euclidean(x: Tensor, mask: Tensor, codebook: Tensor, *, normalize: b
         own = observed.square().sum(dim=1, keepdim=True)
         return (own - 2 * observed @ prototypes.T + seen @ prototypes.square().T).clamp(min=0)
     observed = normalized(torch.where(mask, x, torch.zeros_like(x)), 2.0)
+    codebook = codebook / _nonzero_peak(codebook)  # its squares stay in the type
     visible = seen @ codebook.square().T  # (n, units): squared norms over the observed features
     present = visible > 0
     length = torch.where(present, visible, torch.ones_like(visible)).sqrt()
@@ -319,8 +323,10 @@ def normalized(x: Tensor, p_norm: float) -> Tensor:
     Tensor of shape (n, n_features)
         Scaled rows.
     """
-    # Scaling by a constant does not change the result, so the peak needs no gradient of its own.
-    moderate = x / _nonzero_peak(x)
+    peak = _nonzero_peak(x)
+    if x.requires_grad:  # the gradient at a subnormal row would be larger than any number
+        x = torch.where(peak < torch.finfo(x.dtype).tiny, x.detach(), x)
+    moderate = x / peak  # a constant factor does not change the result, so the peak needs no gradient of its own
     length = torch.linalg.vector_norm(moderate, ord=p_norm, dim=1, keepdim=True)
     return moderate / torch.where(length > 0, length, torch.ones_like(length))
 

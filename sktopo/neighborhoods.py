@@ -46,7 +46,8 @@ class Gaussian(Neighborhood):
 
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
         """``h`` at each squared lattice distance."""
-        return torch.exp(lattice_sqdist / sigma / sigma * -0.5)
+        radius = _representable(sigma, lattice_sqdist)
+        return torch.exp(lattice_sqdist / radius / radius * -0.5)
 
     def support(self, sigma: float) -> float:  # noqa: ARG002
         """Unbounded.
@@ -77,7 +78,7 @@ class Bubble(Neighborhood):
         return (lattice_sqdist.sqrt() <= sigma * room).to(lattice_sqdist.dtype)
 
     def support(self, sigma: float) -> float:
-        """Just over sigma, by the tolerance of the comparison.
+        """Just over sigma, by more than the tolerance of the comparison.
 
         Parameters
         ----------
@@ -100,7 +101,8 @@ class Epanechnikov(Neighborhood):
 
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
         """``h`` at each squared lattice distance."""
-        return (1 - lattice_sqdist / sigma / sigma).clamp(min=0)
+        radius = _representable(sigma, lattice_sqdist)
+        return (1 - lattice_sqdist / radius / radius).clamp(min=0)
 
     def support(self, sigma: float) -> float:
         """Exactly sigma.
@@ -116,6 +118,11 @@ class Epanechnikov(Neighborhood):
             A distance in lattice units.
         """
         return sigma
+
+
+def _representable(sigma: float | Tensor, like: Tensor) -> float | Tensor:
+    """A radius that the type can divide by; at the least one only a unit itself is in its neighborhood."""
+    return sigma if isinstance(sigma, Tensor) else max(sigma, torch.finfo(like.dtype).tiny)
 
 
 NEIGHBORHOODS: dict[str, Neighborhood] = {kind.name: kind for kind in (Gaussian(), Bubble(), Epanechnikov())}

@@ -43,7 +43,9 @@ class TopographicLayer(nn.Module):
 
     The loss is the mean over samples of ``sum_j h(c, j; sigma) |z - w_j|_p^2`` with a neighborhood `h` on the
     lattice and the winner `c`. For p = 2 its gradients are ``dL/dw_j = -(2/N) sum_i h_{c_i j} (z_i - w_j)``, Kohonen's
-    rule, and ``dL/dz_i = (2/N) sum_j h_{c_i j} (z_i - w_j)``, which pulls an encoder toward the smoothed codebook.
+    rule, and ``dL/dz_i = (2/N) sum_j h_{c_i j} (z_i - w_j)``, which pulls an encoder toward the smoothed codebook. With
+    ``normalize=True`` they are those of the unit vectors, and pass on through the normalization: for a prototype of
+    direction u and gradient g, ``(I - u u^T) g / |w|``.
 
     With ``winner="nearest"`` the winner is the best matching unit and the loss jumps where a sample changes its unit.
     With ``winner="local"`` it is the unit of the least *local error* ``e_j = sum_k g_jk |z - w_k|_p^2``, where
@@ -89,6 +91,12 @@ class TopographicLayer(nn.Module):
     ------
     ValueError
         If an argument is not one of those named above.
+
+    Notes
+    -----
+    Parameters of half precision are computed with in float32, and results are float32, prototypes from `quantize`
+    excepted. NaN is not a missing value here: only `loss` takes a `mask`, and the unit of a row with NaN means nothing.
+    For p other than 2 there are first derivatives by reverse mode only.
 
     References
     ----------
@@ -140,6 +148,10 @@ class TopographicLayer(nn.Module):
         for name, value in (("normalize", normalize), ("periodic", periodic)):
             if not isinstance(value, bool):
                 raise ValueError(f"{name} must be True or False, got {value!r}.")
+        if dtype is not None and not dtype.is_floating_point:
+            raise ValueError(f"dtype must be a floating point type, got {dtype!r}.")
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise ValueError(f"generator must be a torch.Generator, got {generator!r}.")
         self.latent_dim = check_size("latent_dim", latent_dim)
         self.lattice = make_lattice(lattice, height, width, periodic)
         self.p_norm = check_p_norm(p_norm)
@@ -151,8 +163,7 @@ class TopographicLayer(nn.Module):
         self._smoother = make_smoother(self.lattice, self.neighborhood)
         codebook = torch.empty(self.lattice.n_units, self.latent_dim, device=device, dtype=dtype)
         self.codebook = nn.Parameter(codebook)
-        coordinates = self.lattice.coordinates().to(codebook)
-        self.register_buffer("coordinates_of_units", coordinates, persistent=False)
+        self.register_buffer("coordinates_of_units", self._coordinates(), persistent=False)
         self.reset_parameters(generator)
 
     def _lattice_norm(self, lattice_p_norm: float | None) -> float:
@@ -233,6 +244,8 @@ class TopographicLayer(nn.Module):
         ------
         ValueError
             If `sigma`, `temperature` or a shape is not as above.
+        TypeError
+            If `z` or `sample_weight` is no tensor.
         """
         check_sigma(sigma)
         self._rule.check_temperature(temperature)
@@ -240,9 +253,12 @@ class TopographicLayer(nn.Module):
             energy = self._energy(z, sigma, temperature, mask)
         if sample_weight is None:
             return energy.mean()
+        if not isinstance(sample_weight, Tensor):
+            raise TypeError(f"sample_weight must be a tensor, got {type(sample_weight).__name__}.")
         if sample_weight.shape != energy.shape:
             raise ValueError(f"sample_weight must have shape ({len(z)},), got {tuple(sample_weight.shape)}.")
-        return (energy * sample_weight).sum() / sample_weight.sum()
+        weight = sample_weight.to(energy.dtype)
+        return (energy * weight).sum() / weight.sum()
 
     def bmu(self, z: Tensor) -> Tensor:
         """Best matching units: the nearest prototypes, ties to the lower number (up to the rounding of a product).
@@ -358,8 +374,8 @@ class TopographicLayer(nn.Module):
         ValueError
             If `z` has another shape.
         """
-        nearest = self._prototypes()[self.bmu(z)]
-        return z + (nearest - z).detach() if straight_through else nearest
+        nearest = self._prototypes()[self.bmu(z)].to(self.codebook.dtype)
+        return nearest.detach() + (z - z.detach()) if straight_through else nearest
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Move or convert the layer; coordinates are made anew, so that they are as exact as the new type allows."""
@@ -373,7 +389,15 @@ class TopographicLayer(nn.Module):
         self._place_coordinates()
 
     def _place_coordinates(self) -> None:
-        self.coordinates_of_units = self.lattice.coordinates().to(self.codebook.device, self.codebook.dtype)
+        self.coordinates_of_units = self._coordinates()
+
+    def _coordinates(self) -> Tensor:
+        return self.lattice.coordinates().to(self.codebook.device, self._compute_dtype)
+
+    @property
+    def _compute_dtype(self) -> torch.dtype:
+        """The codebook's type, or float32 for one of half precision, in which sums and distances would go wrong."""
+        return torch.float32 if self.codebook.dtype in HALF_PRECISION else self.codebook.dtype
 
     def extra_repr(self) -> str:
         """Arguments shown by ``repr``.
@@ -390,15 +414,16 @@ class TopographicLayer(nn.Module):
 
     def _prototypes(self) -> Tensor:
         """Prototypes as they are compared."""
-        return normalized(self.codebook, self.p_norm) if self.normalize else self.codebook
+        codebook = self.codebook.to(self._compute_dtype)
+        return normalized(codebook, self.p_norm) if self.normalize else codebook
 
     def _checked(self, z: Tensor) -> Tensor:
-        """Samples of the right shape, in a type that goes with the codebook's."""
+        """Samples of the right shape, in the type that is computed in."""
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"z must have shape (n, {self.latent_dim}), got {tuple(z.shape)}.")
         dtype = self.codebook.dtype
         if z.dtype in HALF_PRECISION:  # which is what an encoder under autocast makes
-            return z.to(dtype)
+            return z.to(self._compute_dtype)
         if z.dtype != dtype:
             raise ValueError(f"z is {z.dtype}, the codebook {dtype}: pass z.to({dtype}), or convert the layer.")
         return z
@@ -447,7 +472,7 @@ class TopographicLayer(nn.Module):
             return responsibilities(self._rule.errors(self._sqdist(z), averaging), temperature)
 
     def _averaging(self, sigma: float) -> Averaging:
-        return Averaging(self._smoothing(sigma), self.codebook.detach(), self.lattice.n_units)
+        return Averaging(self._smoothing(sigma), self.coordinates_of_units, self.lattice.n_units)
 
     def _smoothing(self, sigma: float) -> Product:
         """``H @ values``: axis by axis where the lattice separates, else by the matrix."""
@@ -465,7 +490,8 @@ class TopographicLayer(nn.Module):
             raise ValueError(
                 f"mask must be a bool tensor of z's shape {tuple(z.shape)}, got {mask.dtype} of {tuple(mask.shape)}."
             )
-        return masked_sqdist(z, mask, self.codebook, self.p_norm, normalize=self.normalize)
+        codebook = self.codebook.to(self._compute_dtype)
+        return masked_sqdist(z, mask, codebook, self.p_norm, normalize=self.normalize)
 
     def _lattice_sqdist(self, bmu: Tensor) -> Tensor:
         units = self.coordinates_of_units
@@ -482,4 +508,5 @@ def _full_precision(z: Tensor) -> AbstractContextManager[object]:
     if not isinstance(z, Tensor):
         raise TypeError(f"z must be a tensor, got {type(z).__name__}; torch.from_numpy makes one of an array.")
     kind = z.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+    autocast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)  # "meta" has none
+    return torch.autocast(kind, enabled=False) if autocast else nullcontext()

@@ -15,12 +15,21 @@ class ExponentialSchedule:
     initial, final : float
         Values at progress 0 and 1; both above 0.
     hold : float, default=0.2
-        Share of the run, at its end, that stays at `final`.
+        Share of the run, at its end, that stays at `final`: at least 0, below 1.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not as above.
     """
 
     initial: float
     final: float
     hold: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not (0 < self.initial < math.inf and 0 < self.final < math.inf and 0 <= self.hold < 1):
+            raise ValueError(f"initial and final must be above 0 and finite, and hold in [0, 1); got {self}.")
 
     def __call__(self, progress: float) -> float:
         """Value at a progress in [0, 1]."""

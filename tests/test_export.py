@@ -56,6 +56,16 @@ def test_an_exported_program_answers_alike(case, tmp_path):
     check(answers, samples(33), torch.export.load(path).module()(samples(33)))
 
 
+@pytest.mark.parametrize("p_norm", [40, 100])
+def test_an_exported_program_scales_large_orders(p_norm):
+    layer = TopographicLayer(5, 4, 6, p_norm, normalize=False, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        layer.codebook += 1e4
+    program = torch.export.export(layer, (samples(8),), dynamic_shapes=({0: torch.export.Dim("n")},))
+    z = samples(20) + 1e4
+    torch.testing.assert_close(program.module()(z).sqdist, layer(z).sqdist)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_onnx_runtime_answers_alike(case):
     answers = Answers(*case).eval()

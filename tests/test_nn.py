@@ -232,6 +232,83 @@ def test_a_layer_in_half_precision_computes(p_norm, dtype, rng):
     assert layer.bmu(z).shape == (40,)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("winner", ["nearest", "local"])
+def test_half_precision_is_computed_in_float32(winner, masked, rng):
+    layer = TopographicLayer(16, 6, 6, winner=winner, normalize=False, generator=torch.Generator()).bfloat16()
+    exact = TopographicLayer(16, 6, 6, winner=winner, normalize=False, generator=torch.Generator())
+    exact.load_state_dict({"codebook": layer.codebook.detach().float()})
+    z = torch.from_numpy(rng.normal(size=(8192, 16))).bfloat16()
+    mask = torch.from_numpy(rng.random(z.shape) > 0.2) if masked else None
+    layer.loss(z, 1.0, mask=mask).backward()
+    exact.loss(z.float(), 1.0, mask=mask).backward()
+    assert torch.equal(layer.bmu(z), exact.bmu(z.float()))
+    torch.testing.assert_close(layer.codebook.grad.float(), exact.codebook.grad, rtol=2**-8, atol=1e-9)
+    assert torch.equal(layer.coordinates(z), exact.coordinates(z.float()))
+    assert layer.quantize(z).dtype == torch.bfloat16
+
+
+def test_coordinates_of_a_long_map_in_half_precision_are_whole():
+    layer = TopographicLayer(4, 1, 300, normalize=False, generator=torch.Generator()).bfloat16()
+    assert layer.coordinates(layer.codebook.detach())[:, 1].tolist() == layer.bmu(layer.codebook.detach()).tolist()
+
+
+@pytest.mark.parametrize("p_norm", [1, 1.5, 2, 3, 10, math.inf])
+def test_an_infinite_value_leaves_other_rows_alone(p_norm):
+    layer, z = make(p=p_norm, normalize=False), samples(7, 5)
+    spoiled = z.clone()
+    spoiled[0, 0] = math.inf
+    assert torch.equal(layer.bmu(spoiled)[1:], layer.bmu(z)[1:])
+    torch.testing.assert_close(layer(spoiled).sqdist[1:], layer(z).sqdist[1:])
+
+
+@pytest.mark.parametrize("length", [1.0, 1e4])
+def test_straight_through_gives_the_prototype_itself(length):
+    layer, z = make(dtype=torch.float32), (samples(9, 5, dtype=torch.float32) * length).requires_grad_()
+    quantized = layer.quantize(z)
+    assert torch.equal(quantized, layer.quantize(z, straight_through=False))
+    quantized.sum().backward()
+    assert torch.equal(z.grad, torch.ones_like(z))
+
+
+@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+@pytest.mark.parametrize("neighborhood", ["gaussian", "bubble"])
+def test_an_empty_batch_is_answered_by_empty_tensors(neighborhood, lattice):
+    layer, z = make(winner="local", lattice=lattice, neighborhood=neighborhood), samples(0, 5)
+    assert layer.activations(z, 1.0).shape == layer.activations(z, 1.0, 0.1).shape == (0, 16)
+    assert layer.coordinates(z, 1.0, 0.1).shape == layer.coordinates(z).shape == (0, 2)
+    assert layer(z).sqdist.shape == (0, 16)
+
+
+def test_a_layer_on_the_meta_device_knows_its_shapes():
+    layer, z = TopographicLayer(4, 3, 3, device="meta"), torch.empty(5, 4, device="meta")
+    assert layer(z).sqdist.shape == layer.activations(z, 1.0).shape == (5, 9)
+    assert layer.loss(z, 1.0).shape == ()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_any_type_are_summed_in_that_of_the_loss(dtype):
+    layer, z = make(dtype=torch.float32), samples(7, 5, dtype=torch.float32).repeat(10_001, 1)
+    loss = layer.loss(z, 1.0, sample_weight=torch.full((len(z),), 0.5, dtype=dtype))
+    torch.testing.assert_close(loss, layer.loss(z, 1.0))
+
+
+def test_gradients_at_subnormal_rows_are_finite():
+    layer, z = make(dtype=torch.float32), torch.full((3, 5), -90.0, requires_grad=True)
+    layer.loss(z.exp(), 1.0).backward()
+    assert torch.isfinite(z.grad).all()
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e-20, 1e20])
+def test_the_masked_loss_of_unit_vectors_does_not_depend_on_their_lengths(scale):
+    layer, z = make(dtype=torch.float32), samples(9, 5, dtype=torch.float32)
+    mask = torch.ones(9, 5, dtype=torch.bool)
+    expected = layer.loss(z, 1.0)
+    with torch.no_grad():
+        layer.codebook *= scale
+    torch.testing.assert_close(layer.loss(z, 1.0, mask=mask), expected)
+
+
 @pytest.mark.parametrize("periodic", [False, True])
 def test_expected_coordinates_are_exact_under_autocast(periodic, rng):
     layer = TopographicLayer(5, 40, 60, winner="local", normalize=False, periodic=periodic, generator=torch.Generator())
@@ -368,11 +445,28 @@ def test_coordinates_are_as_exact_as_the_type_after_a_conversion():
         ({"p_norm": "2"}, "p_norm must be at least 1"),
         ({"normalize": "no"}, "normalize must be True or False"),
         ({"periodic": "no"}, "periodic must be True or False"),
+        ({"generator": 0}, "generator must be a torch.Generator, got 0"),
+        ({"dtype": torch.int64}, "dtype must be a floating point type, got torch.int64"),
+        ({"dtype": torch.complex64}, "dtype must be a floating point type"),
     ],
 )
 def test_arguments_of_another_type_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        TopographicLayer(4, 3, 3, generator=torch.Generator(), **arguments)
+        TopographicLayer(4, 3, 3, **{"generator": torch.Generator(), **arguments})
+
+
+def test_a_temperature_of_none_and_weights_of_a_list_are_named():
+    with pytest.raises(ValueError, match="temperature must be at least 0"):
+        make(winner="local").loss(samples(3, 5), 1.0, None)
+    with pytest.raises(TypeError, match="sample_weight must be a tensor, got list"):
+        make().loss(samples(3, 5), 1.0, sample_weight=[1.0] * 3)
+
+
+@pytest.mark.parametrize("neighborhood", ["gaussian", "bubble", "epanechnikov"])
+def test_a_sigma_below_the_type_leaves_each_unit_alone(neighborhood):
+    layer, z = make(neighborhood=neighborhood, dtype=torch.float32), samples(8, 5, dtype=torch.float32)
+    torch.testing.assert_close(layer.loss(z, 1e-46), layer(z).sqdist.amin(dim=1).mean())
+    assert torch.equal(layer.activations(z, 1e-46).sum(dim=1), torch.ones(8))
 
 
 def test_a_state_that_is_assigned_brings_its_type_and_device():

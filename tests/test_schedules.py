@@ -8,6 +8,12 @@ def test_equal_factors_then_constant():
     assert [schedule(t) for t in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)] == pytest.approx([8, 4, 2, 1, 0.5, 0.5])
 
 
+@pytest.mark.parametrize("arguments", [(-1.0, 2.0), (2.0, 0.0), (2.0, 1.0, 1.0), (2.0, 1.0, -0.1)])
+def test_bad_schedules_are_refused(arguments):
+    with pytest.raises(ValueError, match="initial and final must be above 0"):
+        ExponentialSchedule(*arguments)
+
+
 @pytest.mark.parametrize(("side", "expected"), [(2, 0.5), (10, 0.5), (30, 1.05), (100, 1.65)])
 def test_default_sigma_final_grows_with_the_map(side, expected):
     assert default_sigma_final(side, side) == pytest.approx(expected, abs=0.01)
