@@ -41,7 +41,7 @@ class Averaging:
         self.smooth = smooth
         self._ones = like.new_ones(n_units, 1)
 
-    @property
+    @property  # a cached one breaks a compiler's graph
     def row_sums(self) -> Tensor:
         """``s_j = sum_k h_jk``, each at least 1: (n_units, 1)."""
         return self.smooth(self._ones)
@@ -89,8 +89,8 @@ class Winner(ABC):
         """What a sample adds to the loss if a unit wins it, (n, n_units)."""
 
     @abstractmethod
-    def compared(self, unit: tuple[Tensor, Tensor], smoothed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Of prototypes and their squared norms, raw and smoothed, what samples are compared with for p = 2."""
+    def compared(self, raw: tuple[Tensor, Tensor], smoothed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """For p = 2, the pair that samples are compared with: prototypes and squared norms, either raw or smoothed."""
 
     @abstractmethod
     def coarse_factor(self, ratio: float) -> float:
@@ -123,9 +123,9 @@ class NearestWinner(Winner):
         """``sum_k h_jk d_ik``."""
         return averaging.smooth(sqdist.T).T
 
-    def compared(self, unit: tuple[Tensor, Tensor], smoothed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+    def compared(self, raw: tuple[Tensor, Tensor], smoothed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """The raw ones."""
-        return unit
+        return raw
 
     def coarse_factor(self, ratio: float) -> float:
         """A coarse unit stands for several."""
@@ -158,7 +158,7 @@ class LocalWinner(Winner):
         """The local errors."""
         return self.errors(sqdist, averaging)
 
-    def compared(self, unit: tuple[Tensor, Tensor], smoothed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+    def compared(self, raw: tuple[Tensor, Tensor], smoothed: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """The smoothed ones."""
         return smoothed
 

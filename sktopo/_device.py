@@ -11,7 +11,7 @@ from torch import Tensor
 
 # Kinds of devices that are known.
 KINDS = ("cpu", "cuda", "mps")
-# A block of scores this large is near a core's caches between the product and the argmin, and worth the calls it takes.
+# Small enough to stay in a core's cache between the product and the argmin, large enough to pay for the calls.
 SCORE_BLOCK_BYTES = 2**20
 CHUNK_BYTES = 4 * 2**20
 # Below 64 rows, and for numbers of rows that are no multiple of it, a matrix product may sum in another order.
@@ -67,7 +67,7 @@ def is_available(device: torch.device) -> bool:
     Returns
     -------
     bool
-        False too for kinds that nothing is known of.
+        False also for unknown kinds of devices.
     """
     if device.type == "cuda":
         return torch.cuda.is_available()
@@ -160,7 +160,7 @@ def rounded_rows(rows: int) -> int:
 
 
 def row_by_row(product: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
-    """A product from the left, of rows ``(n, m)`` that are columns to it; a row's result is the same beside any others.
+    """Apply a product from the left to rows, passed to it as columns; a row's result does not depend on the others.
 
     Parameters
     ----------

@@ -80,7 +80,7 @@ def open_source(
 def open_query(
     estimator: Any, X: Any, sample_weight: ArrayLike | None = None, columns: int = 1, method: str = "score"
 ) -> tuple[FittedMap, Source]:
-    """A fitted map and new samples, checked, in chunks whose answers of so many columns are small too."""
+    """A fitted map and new samples, checked, in chunks small enough that `columns` results per row fit the cache."""
     fitted = FittedMap.of(estimator)
     check_same_namespace(estimator, X, method)
     checked, weight = check_samples(estimator, X, sample_weight, reset=False)

@@ -81,7 +81,7 @@ class Grid(Frame):
     def _add_sparse(self, totals: Tensor, x: Tensor, weight: Tensor, unit: Tensor) -> None:
         """The same, stored value by stored value: zero is zero on the grid of sparse rows.
 
-        What was observed of a feature is counted as the gaps that it has, below zero.
+        Observed values are counted through their gaps, as negative numbers; `statistics` adds the rows.
         """
         n_features, width = x.shape[1], totals.shape[2]
         (row, column), weight = x.indices(), weight / self._weight_scale

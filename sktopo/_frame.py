@@ -63,10 +63,15 @@ class DataRange:
         low, high = torch.minimum(self.low, points.amin(dim=0)), torch.maximum(self.high, points.amax(dim=0))
         return replace(self, low=low, high=high)
 
+    @property
+    def unknown(self) -> Tensor:
+        """Features of which no row has a value, as booleans: (features,)."""
+        return self.low > self.high
+
     def settled(self) -> "DataRange":
         """The same, with features that no row has (yet) at zero."""
-        unknown = self.low > self.high
-        return replace(self, low=self.low.masked_fill(unknown, 0), high=self.high.masked_fill(unknown, 0))
+        low, high = (side.masked_fill(self.unknown, 0) for side in (self.low, self.high))
+        return replace(self, low=low, high=high)
 
 
 class Frame:
@@ -79,7 +84,7 @@ class Frame:
     """
 
     def __init__(self, extent: DataRange) -> None:
-        self.unknown = extent.low > extent.high  # features of which no row has a value
+        self.unknown = extent.unknown
         self.extent = extent = extent.settled()
         if extent.from_zero:
             self._half_center = torch.zeros_like(extent.low)
@@ -97,7 +102,7 @@ class Frame:
         self._rounding = 8 * torch.finfo(unit.dtype).eps * size
         self._half_scale, self._per_scale = float(self.scale / 2), float(1 / self.scale)
         self._minus_center = self._half_center * (-2 / self.scale)  # in the frame's unit
-        # a constant feature may be too far away for it
+        # not if a constant feature lies too far away for its scaled center to be finite
         self._in_one_pass = bool(torch.isfinite(self._minus_center).all())
 
     def to_frame(self, codebook: Tensor) -> Tensor:

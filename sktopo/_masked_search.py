@@ -18,7 +18,7 @@ from sktopo._minima import Repeats, minima
 from sktopo._powers import elementwise_power, moderating_scale, multiplies_out, roots, sums_of_powers
 from sktopo.distances import masked_minkowski, normalized, padded, paired_distance, scores
 
-# A scaled value beyond this is equally far from all units, to its last digit.
+# Scaled values beyond this are clipped: in float64 they are equally far from all units.
 LARGEST_VALUE = 1e100
 
 

@@ -1,4 +1,4 @@
-"""The least of many scores, row by row, on the memory that a matrix product has just written.
+"""The smallest score of each row, found in the memory that a matrix product has just written.
 
 Ties go to the lowest unit. Equal prototypes must tie, though a matrix product may not give them equal scores.
 """
@@ -38,7 +38,7 @@ def minima(block: Tensor, out: Tensor) -> None:
     Parameters
     ----------
     block : Tensor of shape (n, n_units)
-        Scores; all but the last of the k are overwritten.
+        Scores; those of the first k - 1 minima are overwritten.
     out : Tensor of int64 of shape (k, n)
         Where to put the result.
     """
@@ -68,8 +68,8 @@ class Repeats:
 
     def __init__(self, points: Tensor) -> None:
         self._later = self._first = torch.empty(0, dtype=torch.int64)
-        # equal points have equal keys, because contiguous rows are each added up in the same order; in float64 others
-        # hardly ever have
+        # equal points have equal keys, because contiguous rows are each added up in the same order; in float64,
+        # different points almost never share one
         weights = _irregular(points.shape[1], points.dtype, points.device)
         keys = (points * weights).contiguous().cpu().sum(dim=1, dtype=torch.float64).numpy()
         keys.sort()

@@ -85,7 +85,7 @@ class Activations(Output):
         largest = values.amax(dim=1, keepdim=True)
         if bool((values < 0).any()) or not bool((largest > 0).all()):
             raise ValueError("Activations must not be negative, and every row needs one above 0.")
-        shares = values / largest  # whose sum is a number
+        shares = values / largest  # so that the sum cannot overflow
         return (shares / shares.sum(dim=1, keepdim=True)) @ fitted.codebook.to(values)
 
 

@@ -78,7 +78,7 @@ def roots(powers: Tensor, p_norm: float) -> Tensor:
 
 
 def elementwise_power(values: Tensor, exponent: float) -> Tensor:
-    """``values ** exponent``, each by itself: torch rounds what is left over after its last vector differently.
+    """``values ** exponent`` by NumPy: torch rounds the values left over after its last full SIMD vector differently.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def _multiplied_out(values: Tensor, p_norm: float) -> Tensor:
 
 
 def moderating_scale(values: Tensor) -> float:
-    """The power of two times which values are of moderate size, so that their squares are numbers.
+    """The power of two that brings values to about 1, so that their squares neither overflow nor underflow.
 
     Parameters
     ----------
@@ -124,6 +124,6 @@ def moderating_scale(values: Tensor) -> float:
     Returns
     -------
     float
-        Times it the largest absolute value is about 1, unless that is beyond 2^1000 or its inverse.
+        The factor; the largest absolute value times it is about 1, unless that value is beyond 2^1000 or its inverse.
     """
     return 2.0 ** -max(-1000, min(1000, math.frexp(float(values.abs().max()))[1]))

@@ -58,7 +58,7 @@ class UnitStatistics:
     @classmethod
     def zeros(cls, n_units: int, like: Tensor) -> "UnitStatistics":
         """No samples yet, for prototypes of the width, type and device of `like`."""
-        width = like.shape[1]  # a single zero in memory
+        width = like.shape[1]  # a view of a single zero
         return cls.from_table(like.new_zeros(1, 1).expand(n_units, width + 2), width)
 
     @classmethod
@@ -77,6 +77,7 @@ class UnitStatistics:
             if weighted:
                 weigh(values, weight[rows])
             table.index_add_(0, unit[rows], values)
+        # NaN reaches the squares, so that looking for gaps costs complete data nothing
         if bool(torch.isnan(table[:, width + 1]).any()):
             return cls._of_incomplete(frame, x, weight, unit, n_units)
         return cls.from_table(table, width)
@@ -178,7 +179,7 @@ def filled(samples: Tensor) -> Tensor:
 
 
 def weigh(values: Tensor, weight: Tensor) -> Tensor:
-    """Values (n, ...) times weights (n,), in place; what has no weight counts for nothing, even if it is infinite."""
+    """Values (n, ...) times weights (n,), in place; rows of weight 0 become 0, even if a value is infinite."""
     values.mul_(weight.view(-1, *[1] * (values.ndim - 1)))
     nothing = weight == 0
     if bool(nothing.any()):

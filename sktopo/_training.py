@@ -5,6 +5,7 @@ Only public parameters and attributes of the estimator are read; nothing is set 
 
 import math
 import warnings
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ from sktopo._journal import Journal, fingerprint_of
 from sktopo._means import check_distances, chunk_mean, distances_to_bmu, mean_over_samples, weighted_mean
 from sktopo._namespaces import as_tensor
 from sktopo._sources import DaskSource, Source
-from sktopo._statistics import UnitStatistics, quotient
+from sktopo._statistics import UnitStatistics
 from sktopo._validation import check_affordable, check_codebook, check_known, make_generator
 from sktopo.annealing import collapses
 from sktopo.checkpoint import Checkpoint
@@ -42,7 +43,7 @@ from sktopo.solvers import (
     first_state,
 )
 
-# Of who calls `fit` or `partial_fit`, from here: their decorators are in between.
+# Stack level of the caller of `fit` or `partial_fit`; their decorators lie in between.
 CALLERS_LEVEL = 5
 
 
@@ -63,14 +64,14 @@ class Training(NamedTuple):
         settings = Settings(estimator.max_iter, estimator.tol, estimator.batch_size, generator, estimator.learning_rate)
 
         def prepare() -> tuple[Solver, State, str | None]:
-            problem, codebook, doubt = _problem(estimator, kind, all_rows, generator)
-            # exact sums do not depend on their chunks; those of shares do, in their last bits
+            problem, codebook, warning = _problem(estimator, kind, all_rows, generator)
+            # hard sums are exact for any chunks; those of soft shares depend on them in their last bits
             exact = kind is BatchSolver and problem.temperature == 0
-            return kind(problem, settings, chunked if exact else all_rows), first_state(problem, codebook), doubt
+            return kind(problem, settings, chunked if exact else all_rows), first_state(problem, codebook), warning
 
-        solver, first, doubt = all_rows.alone(prepare)
-        if doubt is not None:
-            warnings.warn(doubt, ConvergenceWarning, stacklevel=CALLERS_LEVEL)
+        solver, first, warning = all_rows.alone(prepare)
+        if warning is not None:
+            warnings.warn(warning, ConvergenceWarning, stacklevel=CALLERS_LEVEL)
         resumed = None if journal is None else journal.resumed(solver.problem.lattice)
         return cls(solver, resumed or first, journal)
 
@@ -85,9 +86,9 @@ class Training(NamedTuple):
             self.journal.close()
 
     def learned(self, state: State) -> dict[str, Any]:
-        """Fitted attributes for a state of the run; more rows than any chunk adds have been seen."""
+        """Fitted attributes for a state of the run; `weight_seen_` is infinite because annealing is complete."""
         source = self.solver.source
-        learned = source.alone(partial(_learned, self.solver, self.solver.problem, state, _dtype(source)))
+        learned = source.alone(partial(_learned, self.solver.name, self.solver.problem, state, _dtype(source)))
         return {**learned, "weight_seen_": math.inf}
 
 
@@ -118,12 +119,12 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
         problem, state = _resumed(estimator, source)
     else:
         seen, dtype, curve = 0.0, _dtype(source), np.empty(0)
-        problem, codebook, doubt = _problem(estimator, StreamSolver, source, generator)
-        if doubt is not None:
-            warnings.warn(doubt, ConvergenceWarning, stacklevel=CALLERS_LEVEL)
+        problem, codebook, warning = _problem(estimator, StreamSolver, source, generator)
+        if warning is not None:
+            warnings.warn(warning, ConvergenceWarning, stacklevel=CALLERS_LEVEL)
         state = first_state(problem, codebook)
     state = source.alone(partial(continue_stream, problem, settings, source, state, seen))
-    learned = _learned(StreamSolver, problem, state, dtype)
+    learned = _learned(StreamSolver.name, problem, state, dtype)
     curve = np.append(curve, learned["loss_curve_"])
     return {**learned, "loss_curve_": curve, "weight_seen_": seen + source.total_weight}
 
@@ -163,16 +164,16 @@ def _problem(
         check_known(moments.frame.unknown, moments.total_weight)
     elif bool(moments.frame.unknown.any()):  # the sample may have missed the few rows that have a value
         extent = DataRange.of(rows)
-        check_known(extent.low > extent.high, extent.total_weight)
+        check_known(extent.unknown, extent.total_weight)
     frame, sides = moments.frame, _sides(estimator, rows.total_weight, moments)
     check_affordable(*sides, rows.n_features)
     schedule = sigma_schedule(*sides, estimator.sigma_initial, estimator.sigma_final, kind.hold)
     problem = Problem.described_by(estimator, *sides, schedule=schedule, frame=frame)
-    doubt = _doubt_about(problem, moments)
+    warning = _collapse_warning(problem, moments)
     if isinstance(estimator.init, str):
-        return problem, frame.clipped(INITIALIZERS[estimator.init](problem.lattice, moments, generator)), doubt
+        return problem, frame.clipped(INITIALIZERS[estimator.init](problem.lattice, moments, generator)), warning
     given = check_codebook(estimator.init, problem.lattice.n_units, rows.n_features, "init")
-    return problem, frame.to_frame(torch.from_numpy(given).to(frame.scale)), doubt
+    return problem, frame.to_frame(torch.from_numpy(given).to(frame.scale)), warning
 
 
 def _sides(estimator: Any, total_weight: float, moments: Moments) -> tuple[int, int]:
@@ -184,7 +185,7 @@ def _sides(estimator: Any, total_weight: float, moments: Moments) -> tuple[int, 
     return height, width
 
 
-def _doubt_about(problem: Problem, moments: Moments) -> str | None:
+def _collapse_warning(problem: Problem, moments: Moments) -> str | None:
     """What to say if the temperature leaves every prototype at the mean."""
     # what is critical is known where distances are Euclidean and complete
     if problem.temperature == 0 or problem.p_norm != 2 or problem.normalize or problem.frame.extent.missing:
@@ -214,16 +215,15 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     fitted.winner.check_temperature(fitted.temperature)
     schedule = sigma_schedule(lattice.height, lattice.width, *bounds, StreamSolver.hold)
     problem = Problem.described_by(estimator, lattice.height, lattice.width, schedule=schedule, frame=frame)
-    mass = as_tensor(estimator.unit_counts_).to(codebook)
-    observed, counts = (None, mass) if mass.ndim == 1 else (mass, mass.amax(dim=1))
-    mass = counts[:, None] if observed is None else observed
-    means = quotient(as_tensor(estimator.unit_sums_).to(codebook), mass)
-    statistics = UnitStatistics(counts, frame.to_frame(means) * mass, torch.zeros_like(counts), observed)
+    mass, sums = (as_tensor(values).to(codebook) for values in (estimator.unit_counts_, estimator.unit_sums_))
+    counts, observed = (mass, None) if mass.ndim == 1 else (mass.amax(dim=1), mass)
+    held = UnitStatistics(counts, sums, torch.zeros_like(counts), observed)
+    statistics = replace(held, sums=frame.to_frame(held.means) * held.mass)
     state = State(frame.to_frame(codebook), fitted.sigma, statistics, lattice)
     return problem, state._replace(passes=estimator.n_iter_)
 
 
-def _learned(solver: Solver | type[Solver], problem: Problem, state: State, dtype: np.dtype[Any]) -> dict[str, Any]:
+def _learned(solver: str, problem: Problem, state: State, dtype: np.dtype[Any]) -> dict[str, Any]:
     """Fitted attributes for a state."""
     lattice, codebook, statistics = problem.lattice, state.codebook, state.statistics
     if state.lattice != lattice:
@@ -237,7 +237,7 @@ def _learned(solver: Solver | type[Solver], problem: Problem, state: State, dtyp
         "height_": lattice.height,
         "width_": lattice.width,
         "sigma_": state.sigma,
-        "solver_": solver.name,
+        "solver_": solver,
         "loss_curve_": np.array(state.losses),
         "n_iter_": state.passes,
         "unit_counts_": (mass[:, 0] if statistics.observed is None else mass).cpu().numpy(),

@@ -23,7 +23,7 @@ from sktopo._sources import DaskRows, is_dask
 from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
-# A fit holds so many float64 numbers for each value of a prototype, at the least.
+# A fit needs at least this many float64 values for each value of the codebook.
 TABLES_OF_A_FIT = 8
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -360,7 +360,7 @@ def _check_weight_values(weight: NDArray[np.float64]) -> None:
 
 @contextmanager
 def _naming_the_place(X: Any) -> Iterator[None]:
-    """Add to scikit-learn's complaint the row and column that it is about; NumPy's about huge values are none."""
+    """Add the row and column to scikit-learn's error message; silence NumPy's warnings about overflow."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             yield

@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+from sktopo._options import check_size
+
 __all__ = ["Checkpoint"]
 
 
@@ -46,10 +48,8 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        if type(every) is not int or every < 1:
-            raise ValueError(f"every must be an int of at least 1, got {every!r}.")
         self.path = path
-        self.every = every
+        self.every = check_size("every", every)
         self.latest: Any = None
 
     def setup(self, estimator: Any, context: Any) -> None:  # noqa: ARG002

@@ -46,7 +46,7 @@ def operand(centered_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
 
 
 def padded_units(n_units: int) -> int:
-    """Columns of a product whose rows are the same beside any others.
+    """Number of columns for which each row of a product is independent of the others.
 
     Parameters
     ----------

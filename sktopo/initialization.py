@@ -223,8 +223,8 @@ def random_codebook(lattice: Lattice, moments: Moments, generator: torch.Generat
 def _steady(codebook: Tensor) -> Tensor:
     """Prototypes rounded to about a billionth of what each feature covers on the map.
 
-    Moments of the same rows in another order, or repeated instead of weighted, differ in their last digits, which must
-    not decide where a row goes that is as far from two units.
+    Moments differ in their last digits with the order of the rows, or where rows are repeated instead of weighted.
+    Without rounding those digits would decide ties between equally near units.
     """
     covered = codebook.amax(dim=0) - codebook.amin(dim=0)
     quantum = torch.ldexp(torch.ones_like(covered), torch.frexp(covered).exponent - STEADY_BITS)

@@ -89,9 +89,9 @@ class Lattice(ABC):
         list of (slice, float)
             One entry a group; together they cover every row once.
         """
-        if self.odd_row_shift == 0:
+        if self.odd_row_shift == 0 or self.height == 1:
             return [(slice(None), 0.0)]
-        return [(slice(0, None, 2), 0.0), (slice(1, None, 2), self.odd_row_shift)][: self.height]
+        return [(slice(0, None, 2), 0.0), (slice(1, None, 2), self.odd_row_shift)]
 
     def row_positions(self) -> Tensor:
         """Position of each row along the first axis.
@@ -195,8 +195,8 @@ class Lattice(ABC):
         """
         neighbors = self.default_neighbors if neighbors is None else neighbors
         if neighbors not in self.adjacency_norms:
-            known = " or ".join(map(str, self.adjacency_norms))
-            raise ValueError(f"neighbors={neighbors!r} is not defined on this lattice; use {known}, or None.")
+            known = " or ".join([*map(str, self.adjacency_norms), "None"])
+            raise ValueError(f"neighbors={neighbors!r} is not defined on this lattice; use {known}.")
         coordinates = self.coordinates()
         sqdist = self.sqdist(coordinates[first], coordinates[second], self.adjacency_norms[neighbors])
         near: Tensor = (sqdist <= 1 + ADJACENCY_TOLERANCE) & (first != second)
@@ -214,6 +214,11 @@ class Lattice(ABC):
         -------
         Tensor of shape (n_edges, 2)
             Unit numbers, the lower one first, in ascending order.
+
+        Raises
+        ------
+        ValueError
+            If this lattice has no such neighborhood.
         """
         units = torch.arange(self.n_units, device="cpu")
         row, column = units // self.width, units % self.width
@@ -245,7 +250,7 @@ class Lattice(ABC):
             Not negative; each row sums to 1.
         """
         position = coordinates[:, 0] / self.row_spacing
-        # a row's own coordinate may come back beside the row, where rows are an irrational number apart
+        # dividing by an irrational row spacing may return a row's own coordinate slightly off the row
         row = position.round()
         on_row = (position - row).abs() <= 2 * torch.finfo(position.dtype).eps * row.abs()
         position = torch.where(on_row, row, position)

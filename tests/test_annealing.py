@@ -158,6 +158,8 @@ def test_a_covariance_may_be_of_any_kind(rng):
     for other in (pd.DataFrame(covariance), covariance.tolist(), read_only, torch.from_numpy(covariance)):
         assert critical_temperature(other, 4, 4, 1.0) == expected
     assert critical_temperature(covariance[::-1, ::-1], 4, 4, 1.0) == pytest.approx(expected, rel=1e-12)
+    halved = torch.from_numpy(covariance).bfloat16()
+    assert critical_temperature(halved, 4, 4, 1.0) == pytest.approx(expected, rel=0.02)
     assert critical_temperature(-np.eye(2), 4, 4, 1.0) == 0
     with pytest.raises(ValueError, match="covariance holds NaN"):
         critical_temperature(np.full((2, 2), np.nan), 4, 4, 1.0)

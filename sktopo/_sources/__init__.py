@@ -1,7 +1,7 @@
 """One way in: whatever holds the samples becomes a source of chunks."""
 
 from sktopo._sources._array import ArraySource
-from sktopo._sources._base import Drawn, Source, Subset, added, positively_weighted
+from sktopo._sources._base import Parts, Source, Subset, added, positively_weighted
 from sktopo._sources._dask import DaskRows, DaskSource, ask_lazily, dask_dtype, is_dask
 from sktopo._sources._open import as_source
 from sktopo._sources._sparse import SparseSource
@@ -11,7 +11,7 @@ __all__ = [
     "ArraySource",
     "DaskRows",
     "DaskSource",
-    "Drawn",
+    "Parts",
     "Source",
     "SparseSource",
     "Subset",

@@ -92,7 +92,7 @@ class Source(ABC):
         """
         return Subset(self, self.drawn_positions(n, generator))
 
-    def draw_in_parts(self, n: int, generator: torch.Generator) -> "Subset | Drawn":
+    def draw_in_parts(self, n: int, generator: torch.Generator) -> "Parts":
         """The same for any number of rows, of which parts are asked for one after the other."""
         if n <= MOST_AT_ONCE:
             return self.draw(n, generator)
@@ -153,6 +153,15 @@ class Source(ABC):
         return result
 
 
+class Parts(Protocol):
+    """Rows in an order of their own, of which parts are asked for one after the other."""
+
+    n_rows: int
+
+    def part(self, start: int, stop: int) -> "Subset":
+        """Rows `start` to `stop` in ascending order of their positions, so that memory is read forward."""
+
+
 class Subset(Source):
     """Some rows of a source, in an order of their own.
 
@@ -201,7 +210,8 @@ class Subset(Source):
     def _rows(self, places: slice) -> tuple[Tensor, Tensor]:
         """The rows at consecutive places of this subset, and their weights."""
         positions = self._positions[places]
-        return self._whole.take(positions), self.weights(positions) if self._weight is None else self._weight[places]
+        weight = self.weights(positions) if self._weight is None else self._weight[places]
+        return self._whole.take(positions), weight
 
     def take(self, positions: Tensor) -> Tensor:
         """The rows at places of this subset."""
@@ -253,7 +263,7 @@ def evenly(fractions: Tensor, n_rows: int) -> Tensor:
 
 
 def by_weight(fractions: Tensor, reached: NDArray[np.float64]) -> Tensor:
-    """Positions at fractions (n,) of the total weight; `reached` is that of all rows up to each one, itself included.
+    """Positions at fractions (n,) of the total weight; `reached` is the cumulative weight, the row itself included.
 
     Rows of weight 0 are never met.
     """

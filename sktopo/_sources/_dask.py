@@ -195,7 +195,7 @@ class DaskSource(Source):
     def _tasks(self, function: Callable[..., Any], step: Any) -> list[Any]:
         import dask
 
-        node = dask.delayed(step, pure=False, traverse=False) if step is not None else None
+        node = dask.delayed(step, pure=False, traverse=False)
         pairs = zip(self._rows.blocks, self._rows.weights, strict=True)
         return [self._delayed(function, node, block, weight) for block, weight in pairs]
 

@@ -43,7 +43,7 @@ class DrawnPositions:
         for number, m in enumerate(strata(n_rows, n)):
             n_blocks = -(-m // MOST_AT_ONCE)
             self._blocks += [(number, m, n_blocks, t) for t in range(n_blocks)]
-        self._stops = list(accumulate(m // n_blocks + (t < m % n_blocks) for _, m, n_blocks, t in self._blocks))
+        self._stops = list(accumulate(_block_length(*block[1:]) for block in self._blocks))
         self._seeds = torch.randint(2**62, (2,), generator=generator, device="cpu").tolist()
         # a part may reach from one block into the next
         self._block = lru_cache(maxsize=2)(self._make)
@@ -56,13 +56,18 @@ class DrawnPositions:
 
     def _make(self, index: int) -> Tensor:
         number, m, n_blocks, t = self._blocks[index]
-        k = torch.arange(m // n_blocks + (t < m % n_blocks), device="cpu")
+        k = torch.arange(_block_length(m, n_blocks, t), device="cpu")
         shifts = torch.randint(n_blocks, (len(k),), generator=_seeded(self._seeds[0] + number), device="cpu")
         shifts[m // n_blocks :] = 0  # what is left over at the end, one stratum for each of the first blocks
         own = _seeded(self._seeds[1] + index)
         jitter = torch.rand(len(k), generator=own, dtype=torch.float64, device="cpu")
         fractions = (k * n_blocks + (t + shifts) % n_blocks + jitter) / m
         return self._rows_at(fractions)[torch.randperm(len(k), generator=own, device="cpu")]
+
+
+def _block_length(m: int, n_blocks: int, t: int) -> int:
+    """Strata of block t, if m are dealt out to so many blocks."""
+    return len(range(t, m, n_blocks))
 
 
 def _seeded(seed: int) -> torch.Generator:

@@ -1,7 +1,7 @@
 """Do samples keep their neighbors on the map? Compared by ranks.
 
 Samples of one unit share a place, and many more are equally far apart on a lattice. Ties are averaged: tied ranks get
-their mean, and where the k-th neighbor is tied, each of the tied counts by its chance to be among the k.
+their mean, and where the k-th neighbor is tied, each tied sample counts with its probability of being among the k.
 
 Samples with missing values are compared over the features that both have, scaled up to all features; a pair that has
 none in common is farther apart than every other, and all such pairs are tied.

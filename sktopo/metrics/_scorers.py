@@ -72,7 +72,7 @@ def neg_topographic_error_scorer(estimator: Any, X: ArrayLike, y: Any = None) ->
 
 
 def neg_combined_error_scorer(estimator: Any, X: ArrayLike, y: Any = None) -> float:  # noqa: ARG001
-    """Minus the combined error: accuracy that does not count if it is bought by folding.
+    """Minus the combined error, which penalizes accuracy that is gained by folding.
 
     Parameters
     ----------

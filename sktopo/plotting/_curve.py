@@ -25,8 +25,8 @@ class TrainingCurveDisplay:
     ----------
     loss_curve : array of shape (n,)
         From `TopographicMap.loss_curve_`.
-    step : str, default="epoch"
-        What one value stands for.
+    epoch_name : str, default="epoch"
+        What one value stands for; for a stream it is an annealing stage.
 
     Attributes
     ----------
@@ -56,9 +56,9 @@ class TrainingCurveDisplay:
     'epoch'
     """
 
-    def __init__(self, loss_curve: NDArray[Any], *, step: str = "epoch") -> None:
+    def __init__(self, loss_curve: NDArray[Any], *, epoch_name: str = "epoch") -> None:
         self.loss_curve = loss_curve
-        self.step = step
+        self.epoch_name = epoch_name
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
@@ -78,7 +78,7 @@ class TrainingCurveDisplay:
         """
         map = last_step(estimator)
         check_is_fitted(map)
-        return cls(as_numpy(map.loss_curve_), step=SOLVERS[map.solver_].epoch_name).plot(ax=ax)
+        return cls(as_numpy(map.loss_curve_), epoch_name=SOLVERS[map.solver_].epoch_name).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw.
@@ -94,9 +94,9 @@ class TrainingCurveDisplay:
             The display itself.
         """
         self.figure_, self.ax_ = figure_and_axes(ax)
-        steps = np.arange(1, len(self.loss_curve) + 1)
-        (self.line_,) = self.ax_.plot(steps, self.loss_curve, color=OKABE_ITO[0], marker=".")
-        self.ax_.set(title="Training", xlabel=self.step, ylabel="training loss (squared units of the data)")
+        epochs = np.arange(1, len(self.loss_curve) + 1)
+        (self.line_,) = self.ax_.plot(epochs, self.loss_curve, color=OKABE_ITO[0], marker=".")
+        self.ax_.set(title="Training", xlabel=self.epoch_name, ylabel="training loss (squared units of the data)")
         self.ax_.set_ylim(bottom=min(0.0, self.ax_.get_ylim()[0]))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         self.ax_.spines[["top", "right"]].set_visible(False)

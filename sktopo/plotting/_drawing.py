@@ -112,7 +112,7 @@ def color_bar(ax: Any, painted: Any, cells: Cells, label: str = "") -> Any:
     return ax.figure.colorbar(painted, cax=room, label=label, ticks=MaxNLocator(integer=True) if whole else None)
 
 
-def legend(ax: Any, classes: NDArray[Any], colors: list[Any], title: str | None) -> Any:
+def draw_legend(ax: Any, classes: NDArray[Any], colors: list[Any], title: str | None) -> Any:
     """One patch a class, beside the map."""
     from matplotlib.patches import Patch
 

@@ -11,9 +11,9 @@ from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts
 from sktopo.plotting._drawing import (
     color_bar,
+    draw_legend,
     figure_and_axes,
     frame,
-    legend,
     paint_colors,
     paint_values,
 )
@@ -27,7 +27,7 @@ PIE_POINTS = 48
 class HitHistogramDisplay:
     """How many samples fall on each unit; with classes, one pie a unit, whose area goes with their number.
 
-    A pie of less than a twentieth of the fullest unit's samples is drawn as if it had so many, so that it can be seen.
+    Pies below a twentieth of the fullest unit's count are drawn at that size, to stay visible.
     From the 23rd class on colors repeat. Use `from_estimator` to make one.
 
     Parameters
@@ -98,6 +98,7 @@ class HitHistogramDisplay:
         ax: Any = None,
         cmap: Any = "viridis",
         colorbar: bool = True,
+        legend: bool = True,
     ) -> Self:
         """Draw the hits of samples on a fitted map.
 
@@ -116,7 +117,9 @@ class HitHistogramDisplay:
         cmap : str or matplotlib Colormap, default="viridis"
             Colors from the least to the greatest number; units without samples stay gray. Without classes.
         colorbar : bool, default=True
-            Whether a color bar, or with classes a legend, is drawn.
+            Whether a color bar is drawn. Without classes.
+        legend : bool, default=True
+            Whether a legend is drawn beside the map. With classes.
 
         Returns
         -------
@@ -132,9 +135,9 @@ class HitHistogramDisplay:
             hits = counts.sum(axis=1).reshape(map.height_, map.width_)
             options |= {"class_counts": counts, "classes": classes}
         display = cls(hits, **options)
-        return display.plot(ax=ax, cmap=cmap, colorbar=colorbar)
+        return display.plot(ax=ax, cmap=cmap, colorbar=colorbar, legend=legend)
 
-    def plot(self, *, ax: Any = None, cmap: Any = "viridis", colorbar: bool = True) -> Self:
+    def plot(self, *, ax: Any = None, cmap: Any = "viridis", colorbar: bool = True, legend: bool = True) -> Self:
         """Draw.
 
         Parameters
@@ -144,12 +147,19 @@ class HitHistogramDisplay:
         cmap : str or matplotlib Colormap, default="viridis"
             Colors from the least to the greatest number; units without samples stay gray. Without classes.
         colorbar : bool, default=True
-            Whether a color bar, or with classes a legend, is drawn.
+            Whether a color bar is drawn. Without classes.
+        legend : bool, default=True
+            Whether a legend is drawn beside the map. With classes.
 
         Returns
         -------
         HitHistogramDisplay
             The display itself.
+
+        Raises
+        ------
+        ValueError
+            If there are classes without their counts, or counts without classes.
         """
         self.figure_, self.ax_ = figure_and_axes(ax)
         cells = Cells.named(self.lattice, self.hits.shape, self.periodic)
@@ -157,7 +167,7 @@ class HitHistogramDisplay:
         if (self.class_counts is None) != (self.classes is None):
             raise ValueError("class_counts and classes belong together: pass both, or neither.")
         if self.class_counts is not None and self.classes is not None:
-            self._plot_pies(cells, self.class_counts, self.classes, with_legend=colorbar)
+            self._plot_pies(cells, self.class_counts, self.classes, legend=legend)
             return self
         painted = paint_values(self.ax_, cells, np.where(self.hits > 0, self.hits, np.nan), cmap)
         frame(self.ax_, cells, "Hits")
@@ -165,7 +175,7 @@ class HitHistogramDisplay:
             self.colorbar_ = color_bar(self.ax_, painted, cells, "samples per unit (none: gray)")
         return self
 
-    def _plot_pies(self, cells: Cells, counts: NDArray[Any], classes: NDArray[Any], *, with_legend: bool) -> None:
+    def _plot_pies(self, cells: Cells, counts: NDArray[Any], classes: NDArray[Any], *, legend: bool) -> None:
         from matplotlib.collections import PolyCollection
 
         paint_colors(self.ax_, cells, np.full((len(counts), 3), 0.96))
@@ -174,8 +184,8 @@ class HitHistogramDisplay:
             slices = pie_slices(cells.centers, counts, index)
             self.ax_.add_collection(PolyCollection(slices, facecolors=[color], edgecolors="none"))
         frame(self.ax_, cells, "Hits by class")
-        if with_legend:
-            legend(self.ax_, classes, colors, "class")
+        if legend:
+            draw_legend(self.ax_, classes, colors, "class")
 
 
 def pie_slices(centers: NDArray[Any], counts: NDArray[Any], index: int) -> list[NDArray[np.float64]]:

@@ -14,9 +14,9 @@ from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts, majority
 from sktopo.plotting._drawing import (
     cell_points,
+    draw_legend,
     figure_and_axes,
     frame,
-    legend,
     paint_colors,
 )
 from sktopo.plotting._names import shortened
@@ -34,8 +34,7 @@ class LabelMapDisplay:
     """Each unit in the color of its most frequent class, with its name; units without samples are gray.
 
     Where cells are too small for names, each larger region of one class is named once, if there is room. From the 23rd
-    class on colors repeat. Use `from_estimator` to make
-    one.
+    class on colors repeat. Use `from_estimator` to make one.
 
     Parameters
     ----------
@@ -102,7 +101,7 @@ class LabelMapDisplay:
         *,
         sample_weight: ArrayLike | None = None,
         ax: Any = None,
-        with_legend: bool = True,
+        legend: bool = True,
     ) -> Self:
         """Draw the classes of samples on a fitted map.
 
@@ -118,7 +117,7 @@ class LabelMapDisplay:
             Weights; None counts every sample once.
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
-        with_legend : bool, default=True
+        legend : bool, default=True
             Whether a legend is drawn beside the map.
 
         Returns
@@ -130,16 +129,16 @@ class LabelMapDisplay:
         counts, classes = class_counts(map, samples, y, sample_weight)
         shape = (map.height_, map.width_)
         display = cls(counts, classes, shape, lattice=map.lattice, periodic=map.periodic)
-        return display.plot(ax=ax, with_legend=with_legend)
+        return display.plot(ax=ax, legend=legend)
 
-    def plot(self, *, ax: Any = None, with_legend: bool = True) -> Self:
+    def plot(self, *, ax: Any = None, legend: bool = True) -> Self:
         """Draw.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
-        with_legend : bool, default=True
+        legend : bool, default=True
             Whether a legend is drawn beside the map.
 
         Returns
@@ -153,8 +152,8 @@ class LabelMapDisplay:
         colors = class_colors(len(self.classes))
         paint_colors(self.ax_, cells, np.array([*colors, as_rgb(EMPTY)])[self.labels_])
         frame(self.ax_, cells, "Most frequent class")
-        if with_legend:
-            legend(self.ax_, self.classes, colors, "class")
+        if legend:
+            draw_legend(self.ax_, self.classes, colors, "class")
         self._write_names(cells, colors)
         return self
 

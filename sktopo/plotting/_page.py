@@ -149,7 +149,10 @@ def _figure(bokeh: Any, content: Content, cells: Any, ghosts: Any) -> dict[str, 
     faded = {"fill_color": fill, "fill_alpha": 0.35, "line_color": "#999999", "line_dash": "dashed"}
     figure.patches("xs", "ys", source=ghosts, **faded)
     tips = [("unit", "@unit (row @row, column @column)"), ("shown", "@value{0.[0000]}")]
-    tips += [("hits", "@hits")] * (content.hits is not None) + [("label", "@label")] * (content.label is not None)
+    if content.hits is not None:
+        tips.append(("hits", "@hits"))
+    if content.label is not None:
+        tips.append(("label", "@label"))
     hover = models.HoverTool(renderers=[painted], tooltips=tips)
     figure.add_tools(hover, models.TapTool(renderers=[painted]))
     bar = models.ColorBar(color_mapper=mapper, width=12, label_standoff=6)

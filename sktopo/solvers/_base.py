@@ -95,7 +95,7 @@ class Watcher(Protocol):
 
     @property
     def silent(self) -> bool:
-        """Whether nobody listens, so that no epoch has to end where the run was started."""
+        """Whether there are no callbacks, so that the whole run may stay on one thread."""
 
     def begin(self, n_epochs: int) -> None:
         """The run starts and will take at most so many epochs."""
@@ -141,10 +141,10 @@ class Solver(ABC):
     @property
     @abstractmethod
     def n_epochs(self) -> int:
-        """How many steps the loop makes."""
+        """The number of epochs that the loop runs at most."""
 
     @abstractmethod
-    def step(self, state: State, epoch: int) -> State:
+    def run_epoch(self, state: State, epoch: int) -> State:
         """One epoch."""
 
     def run(self, state: State, watcher: Watcher) -> State:
@@ -159,7 +159,7 @@ class Solver(ABC):
             if self._rests(state):
                 break
             watcher.begin_epoch()
-            state = self.source.alone(partial(self.step, state, epoch))
+            state = self.source.alone(partial(self.run_epoch, state, epoch))
             if watcher.end_epoch(state):
                 break
         return state

@@ -47,7 +47,7 @@ class BatchSolver(Solver):
         """A default that docs/decisions/0003-batch-defaults.md explains."""
         return DEFAULT_EPOCHS if self.settings.max_iter is None else int(self.settings.max_iter)
 
-    def step(self, state: State, epoch: int) -> State:
+    def run_epoch(self, state: State, epoch: int) -> State:
         """One pass over all rows."""
         problem, previous = self.problem, state.codebook
         # a single epoch is the last one

@@ -17,7 +17,7 @@ from torch import Tensor
 from sktopo._assignment import Averaging, highest_temperature
 from sktopo._frame import Frame
 from sktopo._smoothing import make_smoother
-from sktopo._sources import Drawn, Source, Subset
+from sktopo._sources import Parts, Source, Subset
 from sktopo._threads import stop_if_abandoned
 from sktopo.nn import TopographicLayer
 from sktopo.solvers._base import Problem, Settings, Solver, State, movement
@@ -65,7 +65,7 @@ class GradientSolver(Solver):
         """Passes, the last of which may be a part of one."""
         return math.ceil(self._passes)
 
-    def step(self, state: State, epoch: int) -> State:
+    def run_epoch(self, state: State, epoch: int) -> State:
         """One pass of minibatches, and one more search for what each unit holds."""
         problem, source = self.problem, self.source
         share = min(1.0, self._passes - epoch)
@@ -92,7 +92,7 @@ class GradientSolver(Solver):
         self,
         layer: TopographicLayer,
         optimizer: torch.optim.Optimizer,
-        rows: Subset | Drawn,
+        rows: Parts,
         passes: tuple[float, float],
     ) -> tuple[float, float]:
         """Steps over all rows, from one number of passes to another; the mean loss and the last sigma."""

@@ -28,7 +28,7 @@ from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
 # The choices below are explained in docs/decisions/0006-stream.md.
 STAGES = 10
-# Distance of the units of a coarse lattice, in sigmas, and what it must be in lattice units to be worth it.
+# Spacing of the units of a coarse lattice, in sigmas; below the least spacing, in lattice units, it is not worth it.
 COARSE_SPACING, LEAST_SPACING = 0.8, 1.15
 SURVEY_ROWS, FEWEST_SURVEY_ROWS, SURVEY_VALUES = 4096, 512, 2**20
 LARGEST_SURVEY_COVARIANCE = 128
@@ -39,7 +39,7 @@ ROWS_PER_FREEDOM = 100
 RESTING_MEMORY = 4
 SMALLEST_STEP = 512
 LARGEST_STEP = 8192
-# Multiplications of a share of a step that is worth handing to a worker.
+# The smallest share of a step, in multiplications, that is worth handing to a worker.
 WORTHWHILE = 4e7
 # Each share of a step has a table of sums of its own: there are at most so many, and they take no more than this.
 MOST_SHARES, SHARES_VALUES = 8, 2**20
@@ -48,8 +48,7 @@ MOST_SHARES, SHARES_VALUES = 8, 2**20
 def default_rows(n_rows: int, n_units: int) -> int:
     """Rows that a fit draws in all.
 
-    About 150 for each unit, at least 40 000; but a large data set is not gone through twice, nor a small one more than
-    20 times.
+    About 150 for each unit, at least 40 000; but at most one pass over large data, and 20 passes over small data.
     """
     enough = max(FEWEST_ROWS, ROWS_PER_UNIT * n_units)
     return min(enough, max(n_rows, min(20 * n_rows, max(FEWEST_ROWS, 10 * n_units))))
@@ -169,7 +168,7 @@ class StreamSolver(Solver):
         """Stages of the annealing."""
         return len(self._stages)
 
-    def step(self, state: State, epoch: int) -> State:
+    def run_epoch(self, state: State, epoch: int) -> State:
         """One stage: its share of the steps."""
         steps = self._stages[epoch]
         stage = Stage(self.problem, self._lattice(epoch, steps[-1].sigma))
