@@ -21,8 +21,8 @@ SHOWN = {
 INTRODUCTION = """\
 # Hostile input
 
-Data is rarely as clean as an example. {n_cases} kinds of input that programs stumble over, given to sktopo and, for
-real, to {rivals}. The list is `tests/hostile_cases.py`; tests assert each
+Data is rarely as clean as an example. This page runs {n_cases} kinds of problematic input through sktopo and, for
+comparison, through {rivals}. The list is `tests/hostile_cases.py`; tests assert each
 case of sktopo with the batch and the stream solver, in `fit` and for new rows. `python docs/benchmarks/hostile.py` runs
 all libraries again and writes this page.
 """
