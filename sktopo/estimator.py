@@ -497,7 +497,13 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Returns
         -------
         TopographicLayer
-            With this map's geometry, norm and neighborhood, and ``lattice_p_norm=2``.
+            With this map's geometry, norm and neighborhood, and ``lattice_p_norm=2``. It does not know missing values:
+            the unit of a row with NaN means nothing.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
 
         Examples
         --------
