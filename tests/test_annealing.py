@@ -17,7 +17,7 @@ from sktopo.schedules import ExponentialSchedule
 
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5])
-def test_the_formula(arrangement, neighborhood, sigma, rng):
+def test_critical_temperature_equals_the_dense_eigenvalue(arrangement, neighborhood, sigma, rng):
     C = np.cov(rng.normal(size=(3, 50)))
     apart = lattice_distances(4, 5, arrangement["lattice"] == "hexagonal", arrangement["periodic"])
     H = neighborhood_matrix(neighborhood, apart, sigma)

@@ -138,9 +138,10 @@ def test_pictures_of_it(library, iris, dispatch, tmp_path):
     X, y = library(iris[0]), iris[1]
     som = TopographicMap(4, 4).fit(X)
     for display in (UMatrixDisplay, ComponentPlanesDisplay, TrainingCurveDisplay):
-        display.from_estimator(som)
-    HitHistogramDisplay.from_estimator(som, X)
-    HitHistogramDisplay.from_estimator(som, X, y)
-    LabelMapDisplay.from_estimator(som, X, y)
+        assert display.from_estimator(som).figure_.axes
+    assert HitHistogramDisplay.from_estimator(som, X).hits.sum() == len(y)
+    assert HitHistogramDisplay.from_estimator(som, X, y).class_counts.sum() == len(y)
+    assert LabelMapDisplay.from_estimator(som, X, y).class_counts.sum() == len(y)
     to_html(som, X, y, path=tmp_path / "page.html")
+    assert (tmp_path / "page.html").stat().st_size > 0
     plt.close("all")

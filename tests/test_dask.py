@@ -103,7 +103,7 @@ if __name__ == "__main__":
 """
 
 
-def test_assertions_do_no_work(tmp_path):
+def test_dask_fits_when_assertions_are_off(tmp_path):
     script = tmp_path / "optimized.py"
     script.write_text(OPTIMIZED)
     command = [sys.executable, "-O", str(script)]

@@ -565,7 +565,7 @@ def test_large_integer_weights_equal_repeated_rows_to_the_bit(iris, rng):
 
 
 @pytest.mark.parametrize("sigma", [1e-200, 1e200])
-def test_extreme_radii_are_limits(iris, neighborhood, sigma):
+def test_extreme_sigmas_are_limits(iris, neighborhood, sigma):
     som = TopographicMap(3, 3, neighborhood=neighborhood, sigma_initial=sigma, sigma_final=sigma).fit(iris[0])
     assert np.isfinite(som.codebook_).all()
     if sigma > 1:

@@ -68,7 +68,7 @@ def with_minisoms_codebook(X, lattice, height, width):
 
 
 @pytest.mark.parametrize("size", [2.0**1018, 2.0**530, 2.0**-600])
-def test_what_has_no_unit_is_the_same_in_any(size, iris):
+def test_dimensionless_measures_ignore_the_scale(size, iris):
     X = iris[0]
     som, large = (TopographicMap(4, 4).fit(scale * X) for scale in (1.0, size))
     for measure in (trustworthiness, continuity, explained_variance, topographic_error, hit_entropy):
@@ -341,7 +341,7 @@ def test_integer_weights_equal_repeated_rows(iris, rng, measure):
 
 
 @pytest.mark.parametrize("measure", WEIGHTED)
-def test_chunks_do_not_matter(digits, rng, measure):
+def test_measures_do_not_depend_on_chunks(digits, rng, measure):
     X = np.repeat(digits[0], 12, axis=0)  # more than one chunk
     som = TopographicMap(6, 6).fit(digits[0])
     assert measure(som, X[rng.permutation(len(X))]) == pytest.approx(measure(som, digits[0]), rel=1e-12)

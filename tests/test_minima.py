@@ -24,7 +24,7 @@ def test_minima_come_in_order_of_score_and_unit(block, k):
     assert found.T.tolist() == expected
 
 
-def test_a_unit_alone_is_both(rng):
+def test_the_two_best_of_one_unit_are_that_unit(rng):
     found = torch.empty((2, 5), dtype=torch.int64)
     minima(torch.from_numpy(rng.normal(size=(5, 1))), found)
     assert found.tolist() == [[0] * 5, [0] * 5]

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
+from settings import threads
 from sklearn.base import clone
 
 from sktopo import TopographicMap
@@ -15,16 +15,6 @@ from sktopo.metrics import topographic_error
 
 HARD = [{}, {"winner": "local"}, {"lattice": "hexagonal", "periodic": True}, {"p_norm": 1}]
 TO_ROUNDING = [{"init": "pca"}, {"init": "random"}, {"winner": "local", "temperature": 0.5}]
-
-
-@contextmanager
-def threads(n):
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from oracles import distances
+from settings import threads
 
 from sktopo._local_scores import local_scores
 from sktopo._search import Search
@@ -98,13 +99,10 @@ def test_a_rows_answer_never_depends_on_its_neighbors(p, k, d, rule, gaps, dtype
 
 def test_answers_do_not_depend_on_the_number_of_threads(rng):
     X, W = torch.from_numpy(rng.normal(size=(500, 784)).astype(np.float32)), rng.normal(size=(100, 784))
-    threads, results = torch.get_num_threads(), []
-    try:
-        for n in (1, 2, 3):
-            torch.set_num_threads(n)
+    results = []
+    for n in (1, 2, 3):
+        with threads(n):
             results.append(search(W, dtype=torch.float32).distances(X))
-    finally:
-        torch.set_num_threads(threads)
     assert all(torch.equal(results[0], other) for other in results[1:])
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from oracles import neighborhood_matrix, unit_distances
+from settings import threads
 
 from sktopo._smoothing import make_smoother
 from sktopo.lattices import RectangularLattice
@@ -28,12 +29,8 @@ def test_row_sums_come_from_smoothing_ones(lattice, neighborhood):
 
 def test_smoothing_is_the_same_for_any_number_of_threads(rng):
     values = torch.from_numpy(rng.normal(size=(900, 40)))
-    threads = torch.get_num_threads()
     results = []
-    try:
-        for n in (1, 2, 4):
-            torch.set_num_threads(n)
+    for n in (1, 2, 4):
+        with threads(n):
             results.append(make_smoother(RectangularLattice(30, 30), NEIGHBORHOODS["gaussian"]).at(2.0)(values))
-    finally:
-        torch.set_num_threads(threads)
     assert all(torch.equal(results[0], other) for other in results[1:])

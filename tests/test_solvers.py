@@ -197,7 +197,8 @@ def test_the_last_stage_rests():
     parts = stages(steps, 1.0)
     assert [step for part in parts for step in part] == steps
     assert len(parts) == 5  # four steps anneal
-    assert {step.sigma for step in parts[-1]} == {1.0} not in [{step.sigma for step in part} for part in parts[:-1]]
+    rests = [{step.sigma for step in part} == {1.0} for part in parts]
+    assert rests == [False] * 4 + [True]
     sizes = [len(part) for part in stages(steps, 0.5)]  # none rests
     assert sizes == [4] * 10
     assert [len(part) for part in stages(steps[4:9], 1.0)] == [1] * 5  # all rest

@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse
 import torch
 from oracles import distances
+from settings import threads
 from sklearn.base import clone
 
 from sktopo import TopographicMap
@@ -56,12 +57,8 @@ def test_neither_chunks_nor_row_order_nor_threads_change_a_bit(fractions, rng):
     som = TopographicMap(4, 4, init=X[:16].toarray(), max_iter=4, solver="batch")
     whole = clone(som).fit(X, sample_weight=weight)
     order = rng.permutation(900)
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
+    with threads(1):
         single = clone(som).fit(X, sample_weight=weight)
-    finally:
-        torch.set_num_threads(threads)
     small = clone(som).set_params(batch_size=64).fit(X, sample_weight=weight)
     for other in (single, small, clone(som).fit(X[order], sample_weight=weight[order])):
         np.testing.assert_array_equal(other.codebook_, whole.codebook_)

@@ -125,7 +125,7 @@ def test_statistics_of_parts_add(weighted):
     np.testing.assert_allclose((halves[0] + halves[1]).sums.numpy(), whole.sums.numpy(), rtol=1e-12, atol=1e-12)
 
 
-def test_statistics_can_be_compared(rng):
+def test_statistics_compare_by_identity():
     first, second = (UnitStatistics.zeros(3, torch.zeros(2, 2)) for _ in range(2))
     assert first == first
     assert first != second

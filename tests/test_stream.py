@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from settings import threads
 from sklearn.base import clone
 
 from sktopo import TopographicMap
@@ -72,13 +73,10 @@ def test_labels_and_error_are_exact(sheet):
 
 def test_a_seed_gives_the_same_map_for_any_number_of_threads(sheet):
     som = TopographicMap(20, 20, solver="stream", random_state=3)
-    threads, maps = torch.get_num_threads(), []
-    try:
-        for n in (1, 2, 3):
-            torch.set_num_threads(n)
+    maps = []
+    for n in (1, 2, 3):
+        with threads(n):
             maps.append(clone(som).fit(sheet).codebook_)
-    finally:
-        torch.set_num_threads(threads)
     np.testing.assert_array_equal(maps[0], maps[1])
     np.testing.assert_array_equal(maps[0], maps[2])
     assert (clone(som).set_params(random_state=4).fit(sheet).codebook_ != maps[0]).any()
