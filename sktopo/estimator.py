@@ -248,6 +248,11 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ------
         ValueError
             If a parameter, X or the weights are not usable; the message names the cause.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            If `temperature` is above the critical one, so that every prototype lies at the mean of X.
         """
         check_supported(self)
         with features_of_the_map(self):
@@ -290,6 +295,11 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ------
         ValueError
             If a parameter, X or the weights are not usable; the message names the cause.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            In the first call, if `temperature` is above the critical one.
 
         Examples
         --------
@@ -393,6 +403,11 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         -------
         ndarray of int64 of shape (n_samples,)
             `labels_`.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X or the weights are not usable; the message names the cause.
         """
         self.fit(X, y, sample_weight)
         labels: NDArray[np.int64] = self.predict(X) if is_dask(X) else self.labels_
@@ -461,6 +476,13 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         -------
         float
             Minus the (weighted) mean distance to the BMU.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
+        ValueError
+            If X or the weights are not usable; the message names the cause.
         """
         return -quantization_error(self, X, sample_weight=sample_weight)
 
@@ -477,6 +499,13 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         -------
         ndarray of shape (n_samples,)
             Not above 0.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
+        ValueError
+            If X is not usable; the message names the cause.
         """
         if is_dask(X):
             return answer_lazily(self, X, "score_samples", dtype=np.float64)
@@ -589,6 +618,11 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ndarray of shape (height_, width_)
             Distances in the units of the data, not rescaled (8 neighbors on a rectangular lattice, 6 on a hexagonal
             one).
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
         """
         fitted = FittedMap.of(self)
         matrix = maps.u_matrix(fitted.codebook, fitted.lattice, fitted.p_norm)
@@ -602,6 +636,11 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         -------
         ndarray of shape (n_features, height_, width_)
             One plane a feature, in the units of the data.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
         """
         fitted = FittedMap.of(self)
         return Namespace.of(self.codebook_).array(maps.component_planes(fitted.codebook, fitted.lattice))
@@ -621,6 +660,13 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         -------
         ndarray of shape (height_, width_)
             Sums of weights.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
+        ValueError
+            If X or the weights are not usable; the message names the cause.
         """
         fitted, source = open_query(self, X, sample_weight, method="hit_histogram")
         search = fitted.search(source.dtype)

@@ -41,8 +41,8 @@ def combined_error(
 
     Parameters
     ----------
-    map : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    map : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples, as the map or Pipeline takes them.
     neighbors : {4, 6, 8}, optional

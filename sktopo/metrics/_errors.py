@@ -21,8 +21,8 @@ def quantization_error(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | Non
 
     Parameters
     ----------
-    map : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    map : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples, as the map or Pipeline takes them.
     sample_weight : array-like of shape (n_samples,), optional
@@ -66,8 +66,8 @@ def topographic_error(
 
     Parameters
     ----------
-    map : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    map : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples, as the map or Pipeline takes them.
     neighbors : {4, 6, 8}, optional
@@ -121,8 +121,8 @@ def distortion(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None
 
     Parameters
     ----------
-    map : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    map : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples, as the map or Pipeline takes them.
     sample_weight : array-like of shape (n_samples,), optional
@@ -198,8 +198,8 @@ def explained_variance(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | Non
 
     Parameters
     ----------
-    map : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    map : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples, as the map or Pipeline takes them; their own (weighted) mean is taken.
     sample_weight : array-like of shape (n_samples,), optional

@@ -21,8 +21,8 @@ def hit_entropy(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = Non
 
     Parameters
     ----------
-    map : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    map : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples, as the map or Pipeline takes them.
     sample_weight : array-like of shape (n_samples,), optional

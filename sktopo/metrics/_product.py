@@ -30,7 +30,7 @@ def topographic_product(map: Any) -> float:
 
     Parameters
     ----------
-    map : TopographicMap or Pipeline
+    map : TopographicMap, Pipeline or search
         A fitted map, or a fitted Pipeline that ends in one. Its codebook alone counts.
 
     Returns

@@ -44,8 +44,8 @@ def trustworthiness(
 
     Parameters
     ----------
-    map : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    map : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples, as the map or Pipeline takes them. Samples with missing values (NaN) are compared over the features
         that both have, scaled up to all features; pairs without a common one are the farthest.
@@ -97,8 +97,8 @@ def continuity(
 
     Parameters
     ----------
-    map : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    map : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples, as the map or Pipeline takes them. Samples with missing values (NaN) are compared over the features
         that both have, scaled up to all features; pairs without a common one are the farthest.

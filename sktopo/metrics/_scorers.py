@@ -14,8 +14,8 @@ def neg_quantization_error_scorer(estimator: Any, X: ArrayLike, y: Any = None) -
 
     Parameters
     ----------
-    estimator : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    estimator : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples.
     y : object, default=None
@@ -45,8 +45,8 @@ def neg_topographic_error_scorer(estimator: Any, X: ArrayLike, y: Any = None) ->
 
     Parameters
     ----------
-    estimator : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    estimator : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples.
     y : object, default=None
@@ -76,8 +76,8 @@ def neg_combined_error_scorer(estimator: Any, X: ArrayLike, y: Any = None) -> fl
 
     Parameters
     ----------
-    estimator : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    estimator : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples.
     y : object, default=None
@@ -106,8 +106,8 @@ def trustworthiness_scorer(estimator: Any, X: ArrayLike, y: Any = None) -> float
 
     Parameters
     ----------
-    estimator : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    estimator : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples, more than 10.
     y : object, default=None
@@ -136,8 +136,8 @@ def continuity_scorer(estimator: Any, X: ArrayLike, y: Any = None) -> float:  # 
 
     Parameters
     ----------
-    estimator : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    estimator : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features)
         Samples, more than 10.
     y : object, default=None

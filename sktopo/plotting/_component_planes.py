@@ -98,8 +98,8 @@ class ComponentPlanesDisplay:
 
         Parameters
         ----------
-        estimator : TopographicMap or Pipeline
-            A fitted map, or a fitted Pipeline that ends in one.
+        estimator : TopographicMap, Pipeline or search
+            A fitted map, or a fitted Pipeline or search that ends in one.
         features : int, str or sequence of them, optional
             Which features, by number or name; None draws all, or of more than 64 those that vary most over the map.
         feature_names : sequence of str, optional

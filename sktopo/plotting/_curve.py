@@ -66,8 +66,8 @@ class TrainingCurveDisplay:
 
         Parameters
         ----------
-        estimator : TopographicMap or Pipeline
-            A fitted map, or a fitted Pipeline that ends in one.
+        estimator : TopographicMap, Pipeline or search
+            A fitted map, or a fitted Pipeline or search that ends in one.
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
 

@@ -104,8 +104,8 @@ class HitHistogramDisplay:
 
         Parameters
         ----------
-        estimator : TopographicMap or Pipeline
-            A fitted map, or a fitted Pipeline that ends in one.
+        estimator : TopographicMap, Pipeline or search
+            A fitted map, or a fitted Pipeline or search that ends in one.
         X : array-like of shape (n_samples, n_features)
             Samples, as the estimator takes them.
         y : array-like of shape (n_samples,), optional

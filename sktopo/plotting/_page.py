@@ -33,8 +33,8 @@ def to_html(
 
     Parameters
     ----------
-    map : TopographicMap or Pipeline
-        A fitted map, or a fitted Pipeline that ends in one.
+    map : TopographicMap, Pipeline or search
+        A fitted map, or a fitted Pipeline or search that ends in one.
     X : array-like of shape (n_samples, n_features), optional
         Samples, as the map or Pipeline takes them. All count as hits; of more than 5000, 5000 evenly spaced ones are
         listed.

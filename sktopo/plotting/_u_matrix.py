@@ -64,8 +64,8 @@ class UMatrixDisplay:
 
         Parameters
         ----------
-        estimator : TopographicMap or Pipeline
-            A fitted map, or a fitted Pipeline that ends in one.
+        estimator : TopographicMap, Pipeline or search
+            A fitted map, or a fitted Pipeline or search that ends in one.
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
         cmap : str or matplotlib Colormap, default="viridis"
