@@ -18,7 +18,6 @@ from torch import Tensor
 
 from sktopo._assignment import Averaging
 from sktopo._device import block_rows, numpy_dtype, resolve_device, torch_dtype, wide_dtype
-from sktopo._masked_search import normalized_observed
 from sktopo._model import Model
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._search import Search
@@ -26,7 +25,7 @@ from sktopo._smoothing import make_smoother
 from sktopo._sources import DaskRows, DaskSource, Source, as_source, ask_lazily, dask_dtype
 from sktopo._sparse import normalized_rows
 from sktopo._validation import check_dask_features, check_partition, check_samples
-from sktopo.distances import normalized
+from sktopo.distances import normalized, normalized_observed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,9 +141,3 @@ class MaskedSearch:
         """Roots of the local errors of a block: (n, n_units)."""
         own = observed.square().sum(dim=1, keepdim=True) if self.p_norm == 2 else 0.0
         return (self._scores(observed, seen) + own).clamp_(min=0).sqrt_() / self._scale
-
-
-def normalized_observed(x: Tensor, p_norm: float) -> Tensor:
-    """Rows scaled to unit p-norm over their observed features; missing values stay missing."""
-    gaps = torch.isnan(x)
-    return torch.where(gaps, x, normalized(torch.where(gaps, 0.0, x), p_norm))

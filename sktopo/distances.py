@@ -331,6 +331,25 @@ def normalized(x: Tensor, p_norm: float) -> Tensor:
     return moderate / torch.where(length > 0, length, torch.ones_like(length))
 
 
+def normalized_observed(x: Tensor, p_norm: float) -> Tensor:
+    """Rows scaled to unit p-norm over their observed features; missing values stay missing.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_features)
+        Rows; NaN means missing.
+    p_norm : float
+        Order of the norm, at least 1, or inf.
+
+    Returns
+    -------
+    Tensor of shape (n, n_features)
+        Scaled rows.
+    """
+    gaps = torch.isnan(x)
+    return torch.where(gaps, x, normalized(torch.where(gaps, 0.0, x), p_norm))
+
+
 def paired_distance(x: Tensor, prototypes: Tensor, p_norm: float, wide: torch.dtype) -> Tensor:
     """Distance of each sample to its own prototype, computed directly.
 

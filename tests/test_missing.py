@@ -16,8 +16,8 @@ from oracles import (
 from sklearn.base import clone
 
 from sktopo import TopographicMap
-from sktopo._masked_search import normalized_observed
 from sktopo._search import Search
+from sktopo.distances import normalized_observed
 from sktopo.metrics import quantization_error, topographic_error
 
 

@@ -18,9 +18,9 @@ from sklearn.base import clone
 
 from sktopo import TopographicMap
 from sktopo._assignment import WINNERS, Averaging
-from sktopo._masked_search import normalized_observed
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
+from sktopo.distances import normalized_observed
 from sktopo.lattices import HexagonalLattice, RectangularLattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.nn import TopographicLayer

@@ -1,6 +1,6 @@
 """Quality measures of a fitted map, and scorers for model choice.
 
-Every measure takes a map or a Pipeline that ends in one, and returns a Python float.
+Every measure takes a map, or a Pipeline or search that ends in one, and returns a Python float.
 """
 
 from sktopo.metrics._combined import combined_error

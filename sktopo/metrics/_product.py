@@ -31,7 +31,7 @@ def topographic_product(map: Any) -> float:
     Parameters
     ----------
     map : TopographicMap, Pipeline or search
-        A fitted map, or a fitted Pipeline that ends in one. Its codebook alone counts.
+        A fitted map, or a fitted Pipeline or search that ends in one. Its codebook alone counts.
 
     Returns
     -------

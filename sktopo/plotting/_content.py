@@ -1,7 +1,7 @@
 """What an interactive page shows: a map's values a unit, and the rows behind them, cut to what a page can hold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ MOST_ROWS = 5000
 MOST_NUMBERS = 450_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rows:
     """The rows that are listed, out of `n_all`."""
 
@@ -34,12 +34,13 @@ class Rows:
     n_all: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Content:
     """What a page shows; hits and labels are None where there are no samples or classes."""
 
     cells: Cells
     u_matrix: NDArray[Any]  # (n_units,)
+    kept: NDArray[np.int64]  # positions of the features that the page has room for
     prototypes: NDArray[Any]  # (n_units, kept features)
     names: list[str]  # of the kept features
     n_features: int
@@ -53,34 +54,47 @@ class Content:
     @in_any_process
     def of(cls, estimator: Any, X: Any, y: Any, names: Sequence[str] | None) -> "Content":
         """Ask a fitted map, and find the units of the samples."""
-        map = last_step(estimator)
-        codebook = FittedMap.of(map).codebook.cpu().numpy()
-        u_matrix = as_numpy(map.u_matrix()).ravel()
-        known = feature_names_of(estimator, codebook.shape[1], names, "names")
-        cells = Cells.named(map.lattice, (map.height_, map.width_), bool(map.periodic))
-        transformed = any(True for _ in steps_before_the_map(estimator))
         if X is None:
             if y is not None:
                 raise ValueError("y needs X: classes belong to samples.")
-            kept = _kept_features(codebook, 0)
-            return cls(cells, u_matrix, codebook[:, kept], [known[i] for i in kept], len(known), transformed)
-        map, samples = unwrapped(estimator, X)
-        fitted, source = open_query(map, samples)
-        kept = _kept_features(codebook, min(source.n_rows, MOST_ROWS))
+            return cls._of_map(estimator, names, 0)
+        fitted, source = open_query(*unwrapped(estimator, X))
         units = units_of(fitted, source)
         listed = np.unique(np.linspace(0, len(units) - 1, min(len(units), MOST_ROWS)).round().astype(np.int64))
-        names_kept = [known[i] for i in kept]
-        if transformed and hasattr(X, "columns") and not is_dask(X):
+        content = cls._of_map(estimator, names, len(listed))
+        if content.transformed and hasattr(X, "columns") and not is_dask(X):
             columns, values = _own_columns(X, listed)
         else:
-            samples_listed = source.take(torch.from_numpy(listed)).cpu()
-            numbers = samples_listed.index_select(1, torch.from_numpy(kept)).to_dense().numpy()
-            columns, values = names_kept, list(numbers.T)
-        label, classes, labels = _classes(units, y, len(codebook), listed)
-        rows = Rows(units[listed].astype(np.int32), _row_names(X, listed), labels, columns, values, len(units))
-        hits = np.bincount(units, minlength=len(codebook))
-        prototypes = codebook[:, kept]
-        return cls(cells, u_matrix, prototypes, names_kept, len(known), transformed, hits, label, classes, rows)
+            taken = source.take(torch.from_numpy(listed)).cpu().index_select(1, torch.from_numpy(content.kept))
+            columns, values = content.names, list(taken.to_dense().numpy().T)
+        label, classes, labels = _classes(units, y, len(content.u_matrix), listed)
+        rows = Rows(
+            unit=units[listed].astype(np.int32),
+            name=_row_names(X, listed),
+            label=labels,
+            columns=columns,
+            values=values,
+            n_all=len(units),
+        )
+        hits = np.bincount(units, minlength=len(content.u_matrix))
+        return replace(content, hits=hits, label=label, classes=classes, rows=rows)
+
+    @classmethod
+    def _of_map(cls, estimator: Any, names: Sequence[str] | None, n_rows: int) -> "Content":
+        """What there is to say of a map beside so many listed rows."""
+        map = last_step(estimator)
+        codebook = FittedMap.of(map).codebook.cpu().numpy()
+        known = feature_names_of(estimator, codebook.shape[1], names, "names")
+        kept = _kept_features(codebook, n_rows)
+        return cls(
+            cells=Cells.named(map.lattice, (map.height_, map.width_), bool(map.periodic)),
+            u_matrix=as_numpy(map.u_matrix()).ravel(),
+            kept=kept,
+            prototypes=codebook[:, kept],
+            names=[known[i] for i in kept],
+            n_features=len(known),
+            transformed=any(True for _ in steps_before_the_map(estimator)),
+        )
 
 
 def _kept_features(codebook: NDArray[Any], n_rows: int) -> NDArray[np.int64]:
