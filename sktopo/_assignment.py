@@ -11,12 +11,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, SupportsFloat
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from sktopo._local_scores import local_scores
+from sktopo._options import check_temperature
 from sktopo._scores import Scores, plain_scores
 from sktopo.lattices import Lattice
 
@@ -64,9 +65,7 @@ class Winner(ABC):
 
     def check_temperature(self, temperature: object) -> None:
         """Raise ValueError for a temperature that this winner cannot have."""
-        if not isinstance(temperature, SupportsFloat) or not 0 <= float(temperature) < math.inf:
-            raise ValueError(f"temperature must be at least 0 and finite, got {temperature!r}.")
-        if float(temperature) > 0 and not self.softens:
+        if check_temperature(temperature) > 0 and not self.softens:
             raise ValueError(
                 f"temperature={temperature!r} needs winner='local': with winner='nearest' there is no energy "
                 "whose soft assignment it could be. Use winner='local', or temperature=0."

@@ -50,9 +50,15 @@ class CallbackWatcher:
     """
 
     def __init__(
-        self, estimator: Any, X: Any, y: Any, learned: Callable[[State], dict[str, Any]], keep: Callable[[State], None]
+        self,
+        estimator: Any,
+        samples: tuple[Any, Any, Any],
+        learned: Callable[[State], dict[str, Any]],
+        keep: Callable[[State], None],
     ) -> None:
-        self._arguments = {"estimator": estimator, "X": X, "y": y}
+        X, y, sample_weight = samples
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self._arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self._learned = learned
         self._keep = keep
         self.silent = not callbacks_of(estimator)

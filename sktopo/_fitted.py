@@ -42,7 +42,11 @@ class FittedMap(Model):
         codebook = as_tensor(estimator.codebook_)
         codebook = codebook.to(_device(estimator, codebook))
         sides = (estimator.height_, estimator.width_)
-        return cls.described_by(estimator, *sides, codebook=codebook, sigma=estimator.sigma_)
+        fitted = cls.described_by(estimator, *sides, codebook=codebook, sigma=estimator.sigma_)
+        places = as_tensor(estimator.unit_coordinates_).cpu()
+        if not torch.allclose(fitted.lattice.coordinates().to(places), places):
+            raise ValueError(f"lattice={estimator.lattice!r} was set after fit; set it back, or fit again.")
+        return fitted
 
     def search(self, dtype: torch.dtype) -> Search:
         """A search of the codebook for samples of a type."""
@@ -77,12 +81,18 @@ def open_source(
 
 
 def open_query(
-    estimator: Any, X: Any, sample_weight: ArrayLike | None = None, columns: int = 1, method: str = "score"
+    estimator: Any,
+    X: Any,
+    sample_weight: ArrayLike | None = None,
+    columns: int = 1,
+    method: str = "score",
+    *,
+    zero_weights: bool = False,
 ) -> tuple[FittedMap, Source]:
     """A fitted map and new samples, checked, in chunks small enough that `columns` results per row fit the cache."""
     fitted = FittedMap.of(estimator)
     check_same_namespace(estimator, X, method)
-    checked, weight = check_samples(estimator, X, sample_weight, reset=False)
+    checked, weight = check_samples(estimator, X, sample_weight, reset=False, zero_weights=zero_weights)
     return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.dtype.itemsize))
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sktopo._assignment import WINNERS, Averaging, Winner
-from sktopo._options import check_p_norm, chosen
+from sktopo._options import check_p_norm, check_temperature, chosen
 from sktopo._search import Search
 from sktopo.lattices import LATTICES, Lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
@@ -37,7 +37,7 @@ class Model:
             p_norm=check_p_norm(estimator.p_norm),
             normalize=bool(estimator.normalize),
             winner=chosen("winner", estimator.winner, WINNERS),
-            temperature=float(estimator.temperature),
+            temperature=check_temperature(estimator.temperature),
             **others,
         )
 

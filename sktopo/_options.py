@@ -31,6 +31,13 @@ def check_p_norm(p_norm: object, name: str = "p_norm") -> float:
     return float(p_norm)
 
 
+def check_temperature(temperature: object) -> float:
+    """A temperature as a float, or a ValueError."""
+    if not isinstance(temperature, SupportsFloat) or not 0 <= float(temperature) < math.inf:
+        raise ValueError(f"temperature must be at least 0 and finite, got {temperature!r}.")
+    return float(temperature)
+
+
 def check_sigma(sigma: object) -> None:
     """Raise ValueError for what is no radius."""
     if not isinstance(sigma, SupportsFloat) or not 0 < float(sigma) < math.inf:

@@ -101,16 +101,17 @@ def restored(estimator: Any, content: dict[str, Any]) -> Any:
 
 
 def check_samples(
-    estimator: Any, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool
+    estimator: Any, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool, zero_weights: bool = False
 ) -> tuple[Any, NDArray[np.float64] | None]:
     """Samples in float32 or float64 and of the right width, and their weights as float64.
 
-    Samples are an array, a CSR matrix with its places in order, or under Array API dispatch a tensor. Raises
-    ValueError or TypeError that names what is wrong, and where.
+    Samples are an array, a CSR matrix with its places in order, or under Array API dispatch a tensor. With
+    `zero_weights` all weights may be zero. Raises ValueError or TypeError that names what is wrong, and where.
     """
     if is_dask(X):
         return _checked_dask(estimator, X, sample_weight, reset=reset), None
     check_plain(X)
+    X = _with_nan(X)
     if isinstance(X, torch.Tensor):
         check_tensor(X)
         X = X if dispatches() else X.numpy()
@@ -126,7 +127,7 @@ def check_samples(
             accept_sparse="csr",
             ensure_all_finite="allow-nan",
         )
-    weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
+    weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0], zero=zero_weights)
     X = _canonical(X) if library is np else as_tensor(X)
     _check_gaps(X, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
     return X, weight
@@ -188,12 +189,13 @@ def check_partition(
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
     """A partition of a dask collection as array or CSR, and its weights; rows in errors are counted from its start."""
     check_plain(block)
-    with sklearn.config_context(array_api_dispatch=False), _naming_the_place(block):
+    block, whole = _with_nan(block), "a partition of X"
+    with sklearn.config_context(array_api_dispatch=False), _naming_the_place(block, whole):
         X = _canonical(check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan"))
-    _check_gaps(X, None, columns_too=False)
+    _check_gaps(X, None, columns_too=False, whole=whole)
     if weight is not None:
         weight = check_array(weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
-        _check_weight_values(weight)
+        _check_weight_values(weight, "a partition of it")
     return X, weight
 
 
@@ -205,8 +207,10 @@ def check_known(unknown: torch.Tensor, total_weight: float) -> None:
         raise ValueError(f"Every value in column {column} of X is missing (NaN); drop the column.")
 
 
-def _check_gaps(X: Any, weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool) -> None:
-    """Raise ValueError for a row, or a column, in which every value is missing; it is named."""
+def _check_gaps(
+    X: Any, weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool, whole: str = "X"
+) -> None:
+    """Raise ValueError for a row, or a column, in which every value is missing; it is named, as one of `whole`."""
     stored = X.data if scipy.sparse.issparse(X) else X
     if not len(stored) or stored.min() == stored.min():  # only NaN differs from itself
         return
@@ -220,7 +224,7 @@ def _check_gaps(X: Any, weight: NDArray[np.float64] | None, names: Any = None, *
         known += of_columns
     if not n_known.all():
         row = int(np.flatnonzero(n_known == 0)[0])
-        raise ValueError(f"Every value in row {row} of X is missing (NaN): it belongs nowhere; drop the row.")
+        raise ValueError(f"Every value in row {row} of {whole} is missing (NaN): it belongs nowhere; drop the row.")
     if columns_too and not known.all():
         position = int(np.flatnonzero(known == 0)[0])
         column = position if names is None else repr(str(names[position]))
@@ -313,9 +317,8 @@ def make_generator(random_state: Any) -> torch.Generator:
 def check_plain(values: Any, name: str = "X") -> None:
     """Raise ValueError for what NumPy would silently turn into other numbers: masked values, dates and times."""
     if np.ma.is_masked(values):
-        raise ValueError(
-            f"{name} is a masked array, whose mask would be lost; pass {name}.filled(np.nan), or another value."
-        )
+        how = f"pass {name}.filled(np.nan)" if name == "X" else "fill in what is masked"
+        raise ValueError(f"{name} is a masked array, whose mask would be lost; {how}.")
     columns = getattr(values, "dtypes", ()) if hasattr(values, "columns") else (getattr(values, "dtype", None),)
     if any(getattr(dtype, "kind", None) in ("m", "M") or getattr(dtype, "is_temporal", bool)() for dtype in columns):
         raise ValueError(
@@ -336,10 +339,13 @@ def check_tensor(X: torch.Tensor) -> None:
         raise ValueError(f"X is {X.dtype}; use X.float(), because only float32 and float64 are computed in.")
 
 
-def _checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+def _checked_weight(sample_weight: Any, n_rows: int, *, zero: bool = False) -> NDArray[np.float64]:
+    """Weights as float64; all of them may be zero where only sums are asked for."""
     check_plain(sample_weight, "sample_weight")
     if isinstance(sample_weight, torch.Tensor) or not Namespace.of(sample_weight).is_numpy:
         sample_weight = as_tensor(sample_weight).detach().cpu().to(torch.float64).numpy()
+    if zero and not np.any(sample_weight):
+        return 0 * _checked_weight(np.ones(np.shape(sample_weight)), n_rows)
     try:
         with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
             weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)
@@ -351,30 +357,40 @@ def _checked_weight(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     return weight
 
 
-def _check_weight_values(weight: NDArray[np.float64]) -> None:
-    """Raise ValueError for a weight below zero, and name its row."""
+def _check_weight_values(weight: NDArray[np.float64], whole: str | None = None) -> None:
+    """Raise ValueError for a weight below zero, and name its row, as one of `whole`."""
     if (weight < 0).any():
         row = int(np.flatnonzero(weight < 0)[0])
-        raise ValueError(f"sample_weight must not be negative, got {weight[row]:g} in row {row}; 0 leaves it out.")
+        place = f"row {row} of {whole}" if whole else f"row {row}"
+        raise ValueError(f"sample_weight must not be negative, got {weight[row]:g} in {place}; 0 leaves it out.")
+
+
+def _with_nan(X: Any) -> Any:
+    """A pandas frame with NaN for what is missing in its columns of objects, which may say pandas.NA."""
+    is_pandas = hasattr(X, "columns") and hasattr(X, "notna")
+    return X.where(X.notna(), np.nan) if is_pandas and any(dtype == "O" for dtype in X.dtypes) else X
 
 
 @contextmanager
-def _naming_the_place(X: Any) -> Iterator[None]:
+def _naming_the_place(X: Any, whole: str | None = None) -> Iterator[None]:
     """Add the row and column to scikit-learn's error message; silence NumPy's warnings about overflow."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             yield
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:
         # a complaint about the columns is about no value
         about_columns = "feature names" in str(error)
         place = None if about_columns else _first_bad_place(X, numbers_too="infinity" in str(error))
         if place is None:
             raise
-        raise ValueError(f"{error}\nFirst found in {place}.") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{error}\nFirst found in {place}{f' of {whole}' if whole else ''}.") from error
 
 
 def _first_bad_place(X: Any, *, numbers_too: bool) -> str | None:
     """Row and column of the first value that is no number, or infinite; arrays of numbers are read only on request."""
+    if scipy.sparse.issparse(X):
+        return _first_infinite(X) if numbers_too else None
     names = [repr(name) for name in getattr(X, "columns", [])]
     values = np.asarray(X) if Namespace.of(X).is_numpy else as_tensor(X).cpu().numpy()
     numeric = values.dtype.kind in "biuf"
@@ -390,11 +406,20 @@ def _first_bad_place(X: Any, *, numbers_too: bool) -> str | None:
     return None
 
 
+def _first_infinite(X: Any) -> str | None:
+    """Row and column of the first infinite value of a sparse matrix."""
+    entries = X.tocsr().tocoo()
+    bad = np.flatnonzero(np.isinf(entries.data))
+    return f"row {entries.row[bad[0]]}, column {entries.col[bad[0]]}" if len(bad) else None
+
+
 def _is_finite(value: Any) -> bool:
-    """Whether a value can be taken as a number, or as a missing one."""
+    """Whether a value can be taken as a number, or as a missing one (None, NaN or pandas.NA)."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
     try:
         return not math.isinf(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 

@@ -103,5 +103,7 @@ class Checkpoint:
         bool
             False: a checkpoint never stops a run.
         """
+        for name in ("labels_", "quantization_error_"):  # of an earlier fit
+            vars(fitted_estimator).pop(name, None)
         self.latest = fitted_estimator
         return False

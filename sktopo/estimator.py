@@ -261,7 +261,9 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             # where a run starts must not depend on its chunks: what is read first comes in chunks of the default size
             all_rows = open_source(self, samples, weight)
             training = Training.begin(self, all_rows, open_source(self, samples, weight, rows=self.batch_size))
-            watcher = CallbackWatcher(self, X, y, lambda state: namespace.hold(training.learned(state)), training.keep)
+            watcher = CallbackWatcher(
+                self, (X, y, sample_weight), lambda state: namespace.hold(training.learned(state)), training.keep
+            )
             state = training.solver.run(training.state, watcher)
             self._publish(training.learned(state), all_rows, namespace)
             watcher.end(state)
@@ -654,7 +656,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         X : array-like of shape (n_samples, n_features)
             Samples.
         sample_weight : array-like of shape (n_samples,), optional
-            Weights; None counts every sample once.
+            Weights; None counts every sample once. All may be zero, as those of a class that X has not.
 
         Returns
         -------
@@ -668,7 +670,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ValueError
             If X or the weights are not usable; the message names the cause.
         """
-        fitted, source = open_query(self, X, sample_weight, method="hit_histogram")
+        fitted, source = open_query(self, X, sample_weight, method="hit_histogram", zero_weights=True)
         search = fitted.search(source.dtype)
         hits = source.reduce(lambda x, weight: maps.hit_histogram(search.bmu(x), weight, fitted.lattice))
         return Namespace.of(X).array(hits)

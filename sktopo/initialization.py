@@ -24,6 +24,8 @@ LARGEST_COVARIANCE = 1000
 POWER_BLOCK = 8
 POWER_PASSES = 12
 LARGEST_AUTOMATIC_MAP = 10_000
+# Sides of a map that is chosen here have at least this ratio.
+LEAST_RATIO = 0.1
 # Components, and variances, this close to the largest one count as tied when an axis is fixed.
 SIGN_TOLERANCE = 1e-4
 TIE_TOLERANCE = 1e-7
@@ -261,12 +263,14 @@ def automatic_shape(
     units = min(LARGEST_AUTOMATIC_MAP, max(1.0, 5 * math.sqrt(total_weight)))
     first, second = map(float, plane.spread)
     # a nearly one-dimensional data set still gets a map, not a thread
-    ratio = min(1.0, max(second / first, 0.1)) if first > 0 else 1.0
+    ratio = min(1.0, max(second / first, LEAST_RATIO)) if first > 0 else 1.0
     if height is not None:
         return height, (width if width is not None else max(1, round(units / height)))
     wanted = units / width if width is not None else math.sqrt(units * ratio)
     height = max(1, round(wanted / height_multiple)) * height_multiple
     if width is None:
+        if units / height > height / LEAST_RATIO:  # rounding has made the height too small
+            height += height_multiple
         width = max(1, min(round(units / height), LARGEST_AUTOMATIC_MAP // height))
     return height, width
 

@@ -163,12 +163,24 @@ def encoded(value: Any, arrays: list[NDArray[Any]]) -> Any:
         if isinstance(value, kind):
             return {tag: encoded(encode(value), arrays)}
     if hasattr(value, "__array__") or hasattr(value, "__dlpack__"):
-        value = np.asarray(value)  # of a frame, for example, or of another library
+        value = _numeric(np.asarray(value))  # of a frame, for example, or of another library
         if value.dtype.kind not in KINDS:
+            if value.ndim != 1:
+                raise TypeError(f"An array of dtype {value.dtype} and shape {value.shape} cannot be saved.")
             return {"strings": [str(item) for item in value.ravel()]}
         arrays.append(value)
         return {"array": len(arrays) - 1}
     raise TypeError(f"A value of type {type(value).__name__} cannot be saved: {value!r}.")
+
+
+def _numeric(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers that stand in an array of objects, as float64; everything else as it is."""
+    if values.dtype != object or values.ndim < 2:  # names are one in a row
+        return values
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError):
+        return values
 
 
 def _decoded(value: Any, arrays: Callable[[int], NDArray[Any]]) -> Any:

@@ -55,6 +55,16 @@ def som(request):
     return TopographicMap(9, 8, **(KEPT | request.param))
 
 
+def test_the_latest_map_has_no_labels_of_an_earlier_fit(X, tmp_path):
+    checkpoint = Checkpoint(tmp_path / "checkpoint")
+    som = TopographicMap(4, 4, max_iter=3).fit(X)
+    assert len(som.labels_) == len(X)
+    som.set_callbacks(checkpoint).fit(X[:200])
+    assert not hasattr(checkpoint.latest, "labels_")
+    assert not hasattr(checkpoint.latest, "quantization_error_")
+    assert len(som.labels_) == 200
+
+
 @pytest.mark.parametrize(("after", "every"), [(1, 1), (4, 1), (7, 3)])
 def test_a_resumed_fit_ends_at_the_map_of_an_undisturbed_one(som, X, after, every, tmp_path):
     path = tmp_path / "checkpoint"

@@ -264,6 +264,7 @@ def test_what_an_interrupted_fit_has_learned_is_there_on_request(solver, passes,
     interrupted(lambda: som.fit(X), lambda: bell.rung.wait(60))
     assert not hasattr(som, "codebook_")
     latest = bell.latest
+    assert not hasattr(latest, "labels_")
     assert len(latest.loss_curve_) >= 1
     assert latest.n_iter_ < passes
     latest.save(tmp_path / "map")

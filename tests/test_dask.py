@@ -144,6 +144,11 @@ def test_streaming_draws_its_rows_from_the_partitions(X, weights):
     assert lazy.quantization_error_ == pytest.approx(plain.quantization_error_, rel=1e-6)
 
 
+def test_one_weight_serves_all_rows(X, som):
+    lazy = clone(som).fit(da.from_array(X, chunks=(200, 4)), sample_weight=2.0)
+    np.testing.assert_array_equal(lazy.codebook_, clone(som).fit(X, sample_weight=2.0).codebook_)
+
+
 def test_missing_values_are_found_on_the_workers(X, som):
     gappy = X.copy()
     gappy[400:, 1] = np.nan
@@ -154,7 +159,7 @@ def test_missing_values_are_found_on_the_workers(X, som):
     with pytest.raises(ValueError, match="Every value in column 1 of X is missing"):
         clone(som).fit(da.from_array(gappy, chunks=(200, 4)))
     gappy[450] = np.nan
-    with pytest.raises(ValueError, match="Every value in row 50 of X is missing"):
+    with pytest.raises(ValueError, match="Every value in row 50 of a partition of X is missing"):
         clone(som).fit(da.from_array(gappy, chunks=(200, 4)))
 
 

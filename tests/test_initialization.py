@@ -81,6 +81,19 @@ def test_automatic_shape_follows_the_rule():
     assert 9000 < height * width <= 10_000
 
 
+@pytest.mark.parametrize("n", [1, 2, 5, 20, 150, 1000, 3000, 10**6, 10**9])
+@pytest.mark.parametrize("multiple", [1, 2])
+def test_the_longer_side_is_at_most_ten_times_the_shorter(n, multiple):
+    class Plane:
+        spread = torch.tensor([100.0, 1.0])
+
+    height, width = automatic_shape(float(n), Plane, None, None, multiple)
+    assert height % multiple == 0
+    assert width <= 10 * height
+    if multiple == 1:
+        assert height * width == pytest.approx(min(5 * n**0.5, 10_000), rel=0.15)
+
+
 def test_the_plane_does_not_depend_on_the_default_type(rng):
     X = rng.normal(size=(60, 1100))  # wide enough for a power iteration, too round for it to converge
     expected = TopographicMap(3, 3, max_iter=1).fit(X).codebook_

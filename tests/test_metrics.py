@@ -1,5 +1,8 @@
+import pickle
+
 import numpy as np
 import pytest
+import sklearn
 from minisom import MiniSom
 from oracles import (
     distance,
@@ -12,9 +15,11 @@ from oracles import (
 )
 from oracles import topographic_product as looped_topographic_product
 from scipy.sparse import csr_array
+from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.inspection import permutation_importance
 from sklearn.manifold import trustworthiness as sklearns_trustworthiness
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -378,6 +383,47 @@ def test_a_single_scorer_tunes_a_map_with_and_without_y(iris, scorer):
     with_y = GridSearchCV(TopographicMap(4, 4), {"sigma_final": [0.4, 2]}, scoring=scorer, cv=folds).fit(X, y)
     first = TopographicMap(4, 4, sigma_final=0.4).fit(X[folds[0][0]])
     assert with_y.cv_results_["split0_test_score"][0] == scorer(first, X[folds[0][1]])
+
+
+WEIGHTED_SCORERS = (neg_quantization_error_scorer, neg_topographic_error_scorer, neg_combined_error_scorer)
+
+
+@pytest.mark.parametrize("scorer", WEIGHTED_SCORERS)
+@pytest.mark.parametrize("routed", [False, True])
+def test_weights_reach_scorers_alone_and_in_a_dict(iris, scorer, routed):
+    X, weight = iris[0], np.r_[np.full(50, 100.0), np.ones(100)]
+    folds = list(KFold(3, shuffle=True, random_state=0).split(X))
+    som = TopographicMap(3, 3, max_iter=5)
+    expected = []
+    for train, test in folds:
+        fitted = clone(som).fit(X[train], sample_weight=weight[train])
+        expected.append(scorer(fitted, X[test], sample_weight=weight[test]))
+    with sklearn.config_context(enable_metadata_routing=routed):
+        if routed:
+            som.set_fit_request(sample_weight=True)
+            scorer = scorer.set_score_request(sample_weight=True)
+        for scoring in (scorer, {"score": scorer}):
+            search = GridSearchCV(som, {"width": [3]}, cv=folds, scoring=scoring, refit=False)
+            results = search.fit(X, sample_weight=weight).cv_results_
+            assert [results[f"split{i}_test_score"][0] for i in range(3)] == pytest.approx(expected, rel=1e-12)
+
+
+def test_scorers_travel_and_keep_their_requests(iris):
+    requesting = neg_quantization_error_scorer.set_score_request(sample_weight="weight")
+    assert pickle.loads(pickle.dumps(neg_quantization_error_scorer)) is neg_quantization_error_scorer
+    routing = pickle.loads(pickle.dumps(requesting)).get_metadata_routing()
+    assert routing.score.requests == {"sample_weight": "weight"}
+    assert neg_quantization_error_scorer.get_metadata_routing().score.requests == {"sample_weight": None}
+    assert trustworthiness_scorer.get_metadata_routing().score.requests == {}
+    importance = permutation_importance(
+        TopographicMap(3, 3).fit(iris[0]),
+        iris[0],
+        None,
+        scoring=neg_quantization_error_scorer,
+        sample_weight=np.ones(150),
+        n_repeats=2,
+    )
+    assert (importance.importances_mean > 0).all()
 
 
 def test_python_floats_come_back(iris):

@@ -329,6 +329,8 @@ def test_a_map_of_a_missing_device_comes_to_the_cpu_with_one_warning(saved, fitt
 
 
 def test_values_that_cannot_be_stored_are_named(tmp_path):
+    with pytest.raises(TypeError, match=r"An array of dtype object and shape \(1, 2\) cannot be saved"):
+        persistence.write(tmp_path / "file", {"a": np.array([["a", object()]])})
     with pytest.raises(TypeError, match="type object cannot be saved"):
         persistence.write(tmp_path / "file", {"a": object()})
     assert not list(tmp_path.iterdir())

@@ -167,8 +167,9 @@ else:
         def on_fit_task_begin(self, estimator, context):
             self.events.append(f"begin {context.task_name}")
 
-        def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+        def on_fit_task_end(self, estimator, context, *, X, metadata, fitted_estimator):
             self.events.append(f"end {context.task_name}")
+            self.metadata = metadata
             self.scores.append(fitted_estimator.score(X))
             return self.stop_after is not None and len(self.scores) >= self.stop_after
 
@@ -178,6 +179,13 @@ else:
         epochs = [event for _ in range(som.n_iter_) for event in ("begin epoch", "end epoch")]
         assert recorder.events == ["setup", "begin fit", *epochs, "end fit", "teardown"]
         assert recorder.scores[0] < recorder.scores[-1] == som.score(X)
+
+    def test_callbacks_are_told_the_weights(X):
+        recorder, weight = Recorder(), np.arange(len(X)) + 1.0
+        TopographicMap(4, 4, max_iter=2).set_callbacks(recorder).fit(X, sample_weight=weight)
+        assert recorder.metadata == {"sample_weight": weight}
+        TopographicMap(4, 4, max_iter=2).set_callbacks(recorder).fit(X)
+        assert recorder.metadata is None
 
     def test_a_callback_can_stop_training(X):
         recorder = Recorder(stop_after=2)

@@ -1,5 +1,7 @@
 """Bad input gets an error that names the parameter, or the place, and the remedy."""
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -74,7 +76,14 @@ SAMPLES = [
     (with_value(np.inf), "contains infinity(.|\n)*First found in row 7, column 1"),
     (FRAME.assign(income=FRAME.income.where(FRAME.index != 4, np.inf)), "infinity(.|\n)*row 4, column 'income'"),
     (FRAME.assign(city="Graz"), "could not convert string(.|\n)*row 0, column 'city'"),
-    (scipy.sparse.csr_array(with_value(np.inf)), "contains infinity"),
+    (FRAME.assign(city=[dt.date(2020, 1, 1)] * 30), "datetime.date(.|\n)*row 0, column 'city'"),
+    (FRAME.assign(city=[1, 10**400] * 15), "int too large(.|\n)*row 1, column 'city'"),
+    (
+        FRAME.assign(age=[31, None] * 15, income=FRAME.income.where(FRAME.index != 4, np.inf)).convert_dtypes(),
+        "infinity(.|\n)*row 4, column 'income'",
+    ),
+    (FRAME.assign(age=[31, None] * 15, city=["1", "x"] * 15).astype(object), "'x'(.|\n)*row 1, column 'city'"),
+    (scipy.sparse.csr_array(with_value(np.inf)), "contains infinity(.|\n)*row 7, column 1"),
     (np.ma.masked_less(X, 0), "masked array, whose mask would be lost"),
     (X * 1j, "Complex data not supported"),
     (X[0], "Reshape your data"),
@@ -91,6 +100,37 @@ SAMPLES = [
 def test_bad_samples_are_named_with_their_place(samples, message):
     with pytest.raises((ValueError, TypeError), match=message):
         TopographicMap(3, 3).fit(samples)
+
+
+def test_missing_values_of_any_kind_are_missing():
+    gaps = np.arange(30) % 7 == 3
+    expected = TopographicMap(3, 3).fit(FRAME.assign(city=FRAME.city.mask(gaps)))
+    for nothing in (None, np.nan, pd.NA):
+        values = pd.Series(
+            [nothing if gap else value for gap, value in zip(gaps, FRAME.city, strict=True)], dtype=object
+        )
+        som = TopographicMap(3, 3).fit(FRAME.assign(city=values))
+        np.testing.assert_array_equal(som.codebook_, expected.codebook_)
+
+
+def test_hits_of_a_class_that_is_not_there_are_zero():
+    som = TopographicMap(3, 3).fit(X)
+    assert not som.hit_histogram(X, sample_weight=np.zeros(30)).any()
+    with pytest.raises(ValueError, match=r"sample_weight.shape == \(29,\), expected \(30,\)"):
+        som.hit_histogram(X, sample_weight=np.zeros(29))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "message"),
+    [
+        ({"lattice": "hexagonal"}, "lattice='hexagonal' was set after fit; set it back"),
+        ({"temperature": -1.0}, "temperature must be at least 0 and finite, got -1.0"),
+    ],
+)
+def test_parameters_that_do_not_go_with_the_fit_are_named(parameter, message):
+    som = TopographicMap(3, 3).fit(X).set_params(**parameter)
+    with pytest.raises(ValueError, match=message):
+        som.transform(X)
 
 
 @pytest.mark.parametrize("method", ["predict", "transform", "score", "score_samples", "hit_histogram"])
@@ -120,6 +160,7 @@ def test_every_method_checks_its_samples(method, samples, message):
         (np.ones(29), r"sample_weight.shape == \(29,\), expected \(30,\)"),
         (np.ones((30, 2)), "1D array or scalar"),
         (np.full(30, 1e308), "sums to infinity; divide it by its maximum"),
+        (np.ma.masked_greater(np.arange(30.0), 20), "sample_weight is a masked array.*fill in what is masked"),
     ],
 )
 def test_bad_weights_are_named(weight, message):

@@ -252,6 +252,8 @@ def _split(sample_weight: Any, lengths: list[int]) -> list[Any]:
         return [None] * len(lengths)
     if hasattr(sample_weight, "to_dask_array"):  # a series
         sample_weight = sample_weight.to_dask_array(lengths=True)
+    if np.ndim(sample_weight) == 0:
+        sample_weight = np.full(sum(lengths), sample_weight, dtype=np.float64)
     weight = sample_weight if is_dask(sample_weight) else da.from_array(np.asarray(sample_weight, dtype=np.float64))
     if weight.shape != (sum(lengths),):
         raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(sum(lengths),)}!")
