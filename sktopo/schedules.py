@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+__all__ = ["ExponentialSchedule", "default_sigma_final"]
+
 
 @dataclass(frozen=True)
 class ExponentialSchedule:
@@ -21,6 +23,13 @@ class ExponentialSchedule:
     ------
     ValueError
         If one of them is not as above.
+
+    Examples
+    --------
+    >>> from sktopo.schedules import ExponentialSchedule
+    >>> sigma = ExponentialSchedule(8, 0.5)
+    >>> [round(sigma(progress), 3) for progress in (0, 0.2, 0.4, 0.6, 0.8, 1)]
+    [8.0, 4.0, 2.0, 1.0, 0.5, 0.5]
     """
 
     initial: float
@@ -52,6 +61,12 @@ def default_sigma_final(height: int, width: int) -> float:
     -------
     float
         Radius in lattice units: 0.5 at 10 x 10, 1.05 at 30 x 30, 1.65 at 100 x 100.
+
+    Examples
+    --------
+    >>> from sktopo.schedules import default_sigma_final
+    >>> round(default_sigma_final(30, 30), 2)
+    1.05
     """
     return max(0.5, 0.5 + math.log(height * width / 100) / 4)
 

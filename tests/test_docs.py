@@ -22,7 +22,7 @@ def reference():
 
 def test_the_reference_lists_every_public_class_and_function(reference):
     listed = set(reference.page().split())
-    for module in map(importlib.import_module, ("sktopo", "sktopo.metrics", "sktopo.nn", "sktopo.plotting")):
+    for module in map(importlib.import_module, reference.MODULES):
         for name in module.__all__:
             value = getattr(module, name)
             assert (name in listed) == (callable(value)), name

@@ -16,13 +16,16 @@ MODULES = {
     "sktopo.metrics": "How good is a map? All take a fitted map, or a Pipeline that ends in one.",
     "sktopo.plotting": "Pictures of a map, as scikit-learn makes Displays.",
     "sktopo.nn": "The same map as a torch layer with gradients.",
+    "sktopo.annealing": "Below which temperature a map spreads.",
+    "sktopo.schedules": "How sigma, or a temperature, falls.",
 }
 
 
 def public_names(module: ModuleType) -> list[str]:
     """Classes and functions of a module's ``__all__``."""
     members = {name: getattr(module, name) for name in module.__all__}
-    return [name for name, value in members.items() if inspect.isclass(value) or inspect.isroutine(value)]
+    routines = {name for name, value in members.items() if inspect.isroutine(inspect.unwrap(value))}  # scorers wrap theirs
+    return [name for name, value in members.items() if inspect.isclass(value) or name in routines]
 
 
 def page() -> str:
