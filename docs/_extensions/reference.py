@@ -22,10 +22,9 @@ MODULES = {
 
 
 def public_names(module: ModuleType) -> list[str]:
-    """Classes and functions of a module's ``__all__``."""
-    members = {name: getattr(module, name) for name in module.__all__}
-    routines = {name for name, value in members.items() if inspect.isroutine(inspect.unwrap(value))}  # scorers wrap theirs
-    return [name for name, value in members.items() if inspect.isclass(value) or name in routines]
+    """Classes and functions of a module's ``__all__``, and objects that wrap a function, as scorers do."""
+    members = {name: inspect.unwrap(getattr(module, name)) for name in module.__all__}
+    return [name for name, value in members.items() if inspect.isclass(value) or inspect.isroutine(value)]
 
 
 def page() -> str:
