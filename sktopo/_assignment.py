@@ -96,7 +96,7 @@ class Winner(ABC):
         """Factor from the energy on a coarse lattice, of `ratio` times fewer units, to that on the full one."""
 
     @abstractmethod
-    def reach(self, averaging: Averaging) -> Tensor:
+    def energy_over_error(self, averaging: Averaging) -> Tensor:
         """Energy over local error of each unit, (n_units,)."""
 
 
@@ -130,7 +130,7 @@ class NearestWinner(Winner):
         """A coarse unit stands for several."""
         return ratio
 
-    def reach(self, averaging: Averaging) -> Tensor:
+    def energy_over_error(self, averaging: Averaging) -> Tensor:
         """Row sums of the neighborhood."""
         return averaging.row_sums[:, 0]
 
@@ -165,7 +165,7 @@ class LocalWinner(Winner):
         """Weights that sum to 1 do so on every lattice."""
         return 1.0
 
-    def reach(self, averaging: Averaging) -> Tensor:
+    def energy_over_error(self, averaging: Averaging) -> Tensor:
         """1 everywhere."""
         return torch.ones_like(averaging.row_sums[:, 0])
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sktopo._fitted import FittedMap
 from sktopo._soft_outputs import expected_places, soft_activations
+from sktopo.lattices import LATTICES
 
 
 class Output(ABC):
@@ -39,7 +40,7 @@ class Coordinates(Output):
     Back by interpolation between the units around a point.
     """
 
-    n_corners = 5
+    n_corners = max(lattice.n_corners for lattice in LATTICES.values())
 
     def n_columns(self, n_units: int) -> int:  # noqa: ARG002
         """Row and column."""
@@ -54,8 +55,7 @@ class Coordinates(Output):
 
     def inverse(self, fitted: FittedMap, values: Tensor) -> Tensor:
         """Bilinear on rectangles, barycentric on hexagons."""
-        units, weights = fitted.lattice.interpolate(values)
-        return (fitted.codebook.to(values)[units] * weights[:, :, None]).sum(dim=1)
+        return fitted.lattice.interpolated(fitted.codebook.to(values), values)
 
 
 class Activations(Output):
@@ -72,11 +72,10 @@ class Activations(Output):
         """``h(winner, unit; sigma)``, or ``sum_j p_j h(j, unit; sigma)``."""
         if fitted.temperature > 0:
             return soft_activations(fitted, dtype)
-        search, coordinates = fitted.winner_search(dtype), fitted.lattice.coordinates().to(dtype)
+        search = fitted.winner_search(dtype)
 
         def activations(x: Tensor) -> Tensor:
-            winner = coordinates[search.bmu(x).cpu()][:, None]
-            return fitted.neighborhood(fitted.lattice.sqdist(winner, coordinates), fitted.sigma)
+            return fitted.neighborhood(fitted.lattice.sqdist_to_all(search.bmu(x).cpu(), dtype), fitted.sigma)
 
         return activations
 

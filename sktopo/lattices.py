@@ -68,6 +68,8 @@ class Lattice(ABC):
     follows_p_norm: ClassVar[bool]
     # a periodic lattice needs a height that is a multiple of this
     height_multiple: ClassVar[int] = 1
+    # units that `interpolate` names for a coordinate
+    n_corners: ClassVar[int]
     # corners of a unit's cell, all points that are nearer to it than to any other: (row, column) from the unit
     cell_corners: ClassVar[tuple[tuple[float, float], ...]]
 
@@ -79,7 +81,18 @@ class Lattice(ABC):
     @property
     def periods(self) -> tuple[float | None, float | None]:
         """Length of each axis in lattice units, None where it has ends."""
-        return (self.height * self.row_spacing, float(self.width)) if self.periodic else (None, None)
+        return self.extent if self.periodic else (None, None)
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Height and width of the area that the units cover, in lattice units."""
+        shift = self.odd_row_shift if self.height > 1 and not self.periodic else 0.0
+        return self.height * self.row_spacing, self.width + shift
+
+    @property
+    def corner(self) -> tuple[float, float]:
+        """Coordinates of the first corner of that area."""
+        return -0.5 * self.row_spacing, -0.5
 
     def row_groups(self) -> list[tuple[slice, float]]:
         """Rows that share one column shift: a slice over rows, and the shift in lattice units.
@@ -142,10 +155,8 @@ class Lattice(ABC):
         """
         if spacing == 1:
             return self
-        shift = self.odd_row_shift if self.height > 1 and not self.periodic else 0.0
-        extent = (self.height * self.row_spacing, self.width + shift)
-        height, width = (max(1, round(length / spacing)) for length in extent)
-        return CoarseLattice(height, width, self.periodic, extent, (-0.5 * self.row_spacing, -0.5))
+        height, width = (max(1, round(length / spacing)) for length in self.extent)
+        return CoarseLattice(height, width, self.periodic, self.extent, self.corner)
 
     def sqdist(self, first: Tensor, second: Tensor, p_norm: float = 2.0) -> Tensor:
         """Squared p-norm lattice distance between coordinates, over broadcast leading axes.
@@ -172,6 +183,24 @@ class Lattice(ABC):
         longer = torch.maximum(rows, columns)
         ratio = torch.minimum(rows, columns) / torch.where(longer > 0, longer, torch.ones_like(longer))
         return longer.square() * (1 + ratio.pow(p_norm)).pow(2 / p_norm)
+
+    def sqdist_to_all(self, unit: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+        """Squared lattice distance of some units to all.
+
+        Parameters
+        ----------
+        unit : Tensor of int64 of shape (n,)
+            Unit numbers.
+        dtype : torch.dtype, default=torch.float64
+            Type to compute in.
+
+        Returns
+        -------
+        Tensor of shape (n, n_units)
+            Squared distances.
+        """
+        coordinates = self.coordinates().to(dtype)
+        return self.sqdist(coordinates[unit][:, None], coordinates)
 
     def adjacent(self, first: Tensor, second: Tensor, neighbors: int | None = None) -> Tensor:
         """Whether two units are neighbors on the lattice (no unit is its own neighbor).
@@ -274,7 +303,24 @@ class Lattice(ABC):
         Tensor of shape (target.n_units, m)
             One row for each of its units.
         """
-        units, weights = self.interpolate(target.coordinates())
+        return self.interpolated(values, target.coordinates())
+
+    def interpolated(self, values: Tensor, coordinates: Tensor) -> Tensor:
+        """Values of the units, interpolated linearly at some coordinates.
+
+        Parameters
+        ----------
+        values : Tensor of shape (n_units, m)
+            One row a unit.
+        coordinates : Tensor of shape (n, 2)
+            As `interpolate` takes them.
+
+        Returns
+        -------
+        Tensor of shape (n, m)
+            One row for each coordinate.
+        """
+        units, weights = self.interpolate(coordinates)
         return (values[units] * weights.to(values)[:, :, None]).sum(dim=1)
 
     @abstractmethod
@@ -310,6 +356,7 @@ class RectangularLattice(Lattice):
     cell_corners: ClassVar[tuple[tuple[float, float], ...]] = ((-0.5, -0.5), (-0.5, 0.5), (0.5, 0.5), (0.5, -0.5))
     adjacency_norms: ClassVar[Mapping[int, float]] = {8: math.inf, 4: 1.0}
     default_neighbors: ClassVar[int] = 8
+    n_corners: ClassVar[int] = 4
     follows_p_norm: ClassVar[bool] = True
 
     def _cell(self, row: Tensor, fraction: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
@@ -352,6 +399,7 @@ class HexagonalLattice(Lattice):
     )
     adjacency_norms: ClassVar[Mapping[int, float]] = {6: 2.0}
     default_neighbors: ClassVar[int] = 6
+    n_corners: ClassVar[int] = 5
     follows_p_norm: ClassVar[bool] = False
     height_multiple: ClassVar[int] = 2
 
@@ -395,14 +443,12 @@ class CoarseLattice(RectangularLattice):
     """
 
     name: ClassVar[str] = "coarse"
+    # it lies under a map for a while, and has no neighbors and no cells to be drawn
+    adjacency_norms: ClassVar[Mapping[int, float]] = {}
+    cell_corners: ClassVar[tuple[tuple[float, float], ...]] = ()
 
     extent: tuple[float, float] = (1.0, 1.0)
     corner: tuple[float, float] = (0.0, 0.0)
-
-    @property
-    def periods(self) -> tuple[float | None, float | None]:
-        """Length of each axis in lattice units, None where it has ends."""
-        return self.extent if self.periodic else (None, None)
 
     def row_positions(self) -> Tensor:
         """Position of each row along the first axis.

@@ -464,7 +464,7 @@ class TopographicLayer(nn.Module):
             compared = self._rule.compared((prototypes, sqnorm), (smoothed, mean_sqnorm))
             winner = _scores(samples, *compared).argmin(dim=1)
         error = (samples - smoothed[winner]).square().sum(dim=1) + constant[winner]
-        energy: Tensor = error * self._rule.reach(averaging)[winner]
+        energy: Tensor = error * self._rule.energy_over_error(averaging)[winner]
         return energy
 
     def _responsibilities(self, z: Tensor, averaging: Averaging, temperature: float) -> Tensor:

@@ -104,6 +104,9 @@ def test_a_coarser_lattice_covers_the_same_area(lattice, spacing):
     fine = lattice.coordinates()
     reach = coarse.sqdist(fine[:, None], coarse.coordinates()).min(dim=1).values.sqrt()
     assert reach.max() <= spacing * 1.5
+    assert coarse.coarsened(2 * spacing) == lattice.coarsened(2 * spacing)
+    with pytest.raises(ValueError, match="not defined on this lattice"):
+        coarse.edges()
 
 
 @pytest.mark.parametrize(

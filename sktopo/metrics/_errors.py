@@ -156,12 +156,11 @@ def distortion(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None
     """
     estimator, samples = unwrapped(map, X)
     fitted, source = open_query(estimator, samples, sample_weight, FittedMap.of(estimator).lattice.n_units)
-    nearest, wide, coordinates = fitted.search(source.dtype), fitted.wide_search(), fitted.lattice.coordinates()
+    nearest, wide = fitted.search(source.dtype), fitted.wide_search()
 
     def energy(x: Tensor) -> Tensor:
         sqdist = wide.distances(x).square()
-        winner = coordinates[nearest.bmu(x).cpu()][:, None]
-        h = fitted.neighborhood(fitted.lattice.sqdist(winner, coordinates), fitted.sigma)
+        h = fitted.neighborhood(fitted.lattice.sqdist_to_all(nearest.bmu(x).cpu()), fitted.sigma)
         return (h.to(sqdist) * sqdist).sum(dim=1)
 
     return mean_over_samples(energy, source)

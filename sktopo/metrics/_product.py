@@ -64,13 +64,13 @@ def topographic_product(map: Any) -> float:
     if n_units == 1:
         return 0.0
     # no shift and no scale changes a ratio of distances
-    (codebook, _), coordinates = near_one(fitted.codebook.cpu().double()), fitted.lattice.coordinates()
+    codebook, _ = near_one(fitted.codebook.cpu().double())
     codebook, _ = near_one(codebook - codebook.mean(dim=0))
     # the ways to neighbor l = 1 .. K - 1 count in all means over k >= l
     tail = (0.5 / units[1:].double()).flip(0).cumsum(0).flip(0)
 
     def of_units(rows: Tensor) -> float:
-        on_lattice = fitted.lattice.sqdist(coordinates[rows][:, None], coordinates).sqrt()
+        on_lattice = fitted.lattice.sqdist_to_all(rows).sqrt()
         among = minkowski(codebook[rows], codebook, fitted.p_norm)
         _check_apart(among, rows)
         near_lattice, near_prototype = (

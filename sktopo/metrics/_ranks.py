@@ -178,8 +178,7 @@ class _Places:
 
     def on_map(self, rows: Tensor) -> Tensor:
         """Squared lattice distances of some samples to all (b, n); what is tied is equal."""
-        units = self._fitted.lattice.coordinates()
-        sqdist = self._fitted.lattice.sqdist(units[self._bmu[rows]][:, None], units)
+        sqdist = self._fitted.lattice.sqdist_to_all(self._bmu[rows])
         return sqdist.round(decimals=DECIMALS)[:, self._bmu]
 
     def kept(self, near: Callable[[Tensor], Tensor], far: Callable[[Tensor], Tensor]) -> float:

@@ -58,7 +58,7 @@ class GradientSolver(Solver):
         self._scale = 1.0 if problem.normalize else float(problem.frame.scale)
         # sparse rows have a frame with a unit of its own, and the same steps
         extent = replace(problem.frame.extent, from_zero=False)
-        self._reach = 1.0 if problem.normalize else float(Frame(extent).scale) / self._scale
+        self._step_unit = 1.0 if problem.normalize else float(Frame(extent).scale) / self._scale
 
     @property
     def n_epochs(self) -> int:
@@ -72,7 +72,9 @@ class GradientSolver(Solver):
         rows = source.draw_in_parts(max(1, round(share * source.n_rows)), self.settings.generator)
         with torch.inference_mode(False), torch.enable_grad():
             layer = self._layer(state.codebook)
-            optimizer = torch.optim.Adam(layer.parameters(), lr=self._step_size, betas=BETAS, eps=1e-8 * self._reach)
+            optimizer = torch.optim.Adam(
+                layer.parameters(), lr=self._step_size, betas=BETAS, eps=1e-8 * self._step_unit
+            )
             if state.optimizer is not None:
                 optimizer.load_state_dict(deepcopy(state.optimizer))  # which it goes on to change
             loss, sigma = self._minimize(layer, optimizer, rows, (epoch, epoch + share))
@@ -86,7 +88,7 @@ class GradientSolver(Solver):
 
     @property
     def _step_size(self) -> float:
-        return self.settings.learning_rate * self._reach
+        return self.settings.learning_rate * self._step_unit
 
     def _minimize(
         self,
