@@ -2,25 +2,23 @@
 
 import math
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+
+from sktopo._products import rounded_rows
 
 # Kinds of devices that are known.
 KINDS = ("cpu", "cuda", "mps")
 # Small enough to stay in a core's cache between the product and the argmin, large enough to pay for the calls.
 SCORE_BLOCK_BYTES = 2**20
 CHUNK_BYTES = 4 * 2**20
-# Below 64 rows, and for numbers of rows that are no multiple of it, a matrix product may sum in another order.
-ROW_MULTIPLE = 64
-# A product of so many columns consists of whole tiles, whatever the BLAS: 192 is a multiple of 4, 12, 24, 32 and 64.
-COLUMN_MULTIPLE = 192
 LARGEST_CHUNK = 25_600
 # Chunks come in multiples of this where there are many, so that two, four or eight workers have equal shares.
 SHARES = 8
+# Of fewer rows or values a chunk is not worth handing to a worker.
+WORTHWHILE_ROWS, WORTHWHILE_VALUES = 2**11, 2**16
 
 
 def resolve_device(device: str | torch.device | None, dtype: torch.dtype) -> torch.device:
@@ -143,42 +141,6 @@ def machine_memory() -> float:
         return math.inf
 
 
-def rounded_rows(rows: int) -> int:
-    """The next multiple of the row count for which matrix products are reproducible row by row.
-
-    Parameters
-    ----------
-    rows : int
-        Number of rows at hand.
-
-    Returns
-    -------
-    int
-        A multiple of 64, at least 64.
-    """
-    return max(1, -(-rows // ROW_MULTIPLE)) * ROW_MULTIPLE
-
-
-def row_by_row(product: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
-    """Apply a product from the left to rows, passed to it as columns; a row's result does not depend on the others.
-
-    Parameters
-    ----------
-    product : callable
-        Takes columns ``(m, b)``.
-    values : Tensor of shape (n, m)
-        Rows.
-
-    Returns
-    -------
-    Tensor of shape (n, m)
-        Results, a row for each row.
-    """
-    padded = torch.nn.functional.pad(values, (0, 0, 0, -len(values) % COLUMN_MULTIPLE))
-    parts = [product(part.T) for part in torch.split(padded, COLUMN_MULTIPLE)]
-    return torch.cat(parts, dim=1).T[: len(values)]
-
-
 def chunk_rows(n_features: int, n_rows: int | None = None) -> int:
     """Rows that travel from a source in one chunk.
 
@@ -192,12 +154,17 @@ def chunk_rows(n_features: int, n_rows: int | None = None) -> int:
     Returns
     -------
     int
-        A multiple of 64: at most 25 600 rows and about 4 MB of float64. Many rows are cut into a multiple of 8 chunks.
+        A multiple of 64: at most 25 600 rows and about 4 MB of float64. Many rows are cut into a multiple of 8 chunks,
+        fewer into an even number of chunks that are worth handing to a worker, or one.
     """
     largest = min(LARGEST_CHUNK, rounded_rows(CHUNK_BYTES // (8 * n_features)))
-    if n_rows is None or n_rows <= largest:
+    if n_rows is None:
         return largest
-    chunks = -(-n_rows // (largest * SHARES)) * SHARES
+    if n_rows > largest:
+        chunks = -(-n_rows // (largest * SHARES)) * SHARES
+    else:
+        worthwhile = min(n_rows // WORTHWHILE_ROWS, n_rows * n_features // WORTHWHILE_VALUES)
+        chunks = min(SHARES, max(1, worthwhile // 2 * 2))
     return rounded_rows(-(-n_rows // chunks))
 
 

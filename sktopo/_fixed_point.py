@@ -60,11 +60,19 @@ class Grid(Frame):
             values = torch.cat([on_grid, torch.ones_like(squares), squares], dim=1)
         return self._weighted_limbs(values, weight / self._weight_scale)
 
+    @property
+    def _columns(self) -> int:
+        """The features, which of them are there if values are missing, ones and the squares."""
+        return len(self._relative_scale) * (2 if self.extent.missing else 1) + 2
+
+    def n_bytes(self, n_rows: int) -> int:
+        """Size of the limbs of so many samples."""
+        return n_rows * 2 * self._columns * self.scale.itemsize
+
     def zeros(self, n_units: int) -> Tensor:
         """Integer sums of no samples: (n_units, 2, columns)."""
-        columns = len(self._relative_scale) * (1 + self.extent.missing) + 2
         dtype = self.scale.dtype if self._in_floats else torch.int64
-        return torch.zeros((n_units, 2, columns), dtype=dtype, device=self.scale.device)
+        return torch.zeros((n_units, 2, self._columns), dtype=dtype, device=self.scale.device)
 
     def add(self, totals: Tensor, x: Tensor, weight: Tensor, unit: Tensor) -> None:
         """Add samples (n, n_features) that went to units (n,) to integer sums; sums of others add to these."""

@@ -10,13 +10,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sktopo._device import row_by_row, wide_dtype
+from sktopo._device import wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats
 from sktopo._powers import LARGEST_DIRECT_POWER, moderating_scale, multiplies_out, roots, sums_of_powers
+from sktopo._products import padded, row_by_row, scores
 from sktopo._scores import Scores
 from sktopo._sparse_search import SparseSearch
-from sktopo.distances import minkowski, padded, scores
+from sktopo.distances import minkowski
+
+# Squares of distances up to 2 to this, and sums of many of them, are numbers in float64.
+LARGEST_SQUARE_EXPONENT = 250
 
 
 class LocalScores(Scores):
@@ -75,8 +79,7 @@ class LocalMinkowskiScores(LocalScores):
 
     def __init__(self, centered: Tensor, p_norm: float, average: Callable[[Tensor], Tensor]) -> None:
         super().__init__(centered.to(wide_dtype(centered.device)), p_norm, average)
-        # squares of distances must not leave the type
-        self.largest_exponent = min(self.largest_exponent, 250)
+        self.largest_exponent = min(self.largest_exponent, LARGEST_SQUARE_EXPONENT)
         if p_norm <= LARGEST_DIRECT_POWER:
             self.keep_powers()
 

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from sktopo._device import block_rows, rounded_rows, row_by_row, wide_dtype
+from sktopo._device import block_rows, wide_dtype
 from sktopo._minima import Repeats, minima
 from sktopo._powers import elementwise_power, moderating_scale, multiplies_out, roots, sums_of_powers
-from sktopo.distances import masked_minkowski, normalized, padded, paired_distance, scores
+from sktopo._products import padded, rounded_rows, row_by_row, scores
+from sktopo.distances import masked_minkowski, normalized, paired_distance
 
 # Scaled values beyond this are clipped: in float64 they are equally far from all units.
 LARGEST_VALUE = 1e100

@@ -10,8 +10,12 @@ from sktopo._device import wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats
 from sktopo._powers import LARGEST_DIRECT_POWER, elementwise_power, multiplies_out, sums_of_powers
+from sktopo._products import padded_units, scores
 from sktopo._sparse_search import SparseSearch
-from sktopo.distances import CANCELLED, minkowski, padded_units, scores
+from sktopo.distances import CANCELLED, minkowski
+
+# Powers up to 2 to this, and sums of many of them, are numbers in float64.
+LARGEST_POWER_EXPONENT = 1000
 
 
 class Scores(ABC):
@@ -33,7 +37,7 @@ class Scores(ABC):
 
     def keep_powers(self) -> None:
         """Let no sample be so large that the p-th powers of its differences would leave the type."""
-        self.largest_exponent = min(self.largest_exponent, int(1000 / self.p_norm))
+        self.largest_exponent = min(self.largest_exponent, int(LARGEST_POWER_EXPONENT / self.p_norm))
 
     @abstractmethod
     def fill(self, block: Tensor, samples: Tensor) -> None:

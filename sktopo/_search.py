@@ -13,13 +13,14 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
-from sktopo._device import block_rows, blocks, chunk_rows, rounded_rows, wide_dtype
+from sktopo._device import block_rows, blocks, chunk_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import minima
+from sktopo._products import padded_units, rounded_rows
 from sktopo._scores import Scores, plain_scores
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
-from sktopo.distances import padded_units, paired_distance
+from sktopo.distances import paired_distance
 
 # So many prototypes suffice to locate the center; a prime, so that a regular stride visits every column of a map.
 MOST_OF_MEDIAN = 251

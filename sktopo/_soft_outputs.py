@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from sktopo._assignment import expected_coordinates, responsibilities_of_roots
-from sktopo._device import block_rows, rounded_rows, row_by_row, wide_dtype
+from sktopo._device import block_rows, wide_dtype
 from sktopo._fitted import FittedMap
+from sktopo._products import rounded_rows, row_by_row
 from sktopo._sparse import dense_blocks
 
 

@@ -12,98 +12,13 @@ from torch import Tensor
 
 from sktopo._device import wide_dtype
 from sktopo._powers import LARGEST_DIRECT_POWER
+from sktopo._products import expanded_scores
 
-# Matrix products over more features than this are summed in slices: within a slice a row's result depends neither on
-# the number of rows nor on the number of threads (docs/decisions/0002-stable-rows.md).
-LARGEST_SLICE = 320
 HALF_PRECISION = (torch.float16, torch.bfloat16)
-# A matrix product with fewer columns takes another path through the BLAS, and columns that are left over beside its
-# tiles are summed in an order that depends on the row's place: their number is made a multiple of this.
-FEWEST_UNITS, UNIT_MULTIPLE = 16, 4
 # Below this share of its terms a squared distance has lost too many digits to cancellation.
 CANCELLED = 1e-6
 # Distances beyond this or its inverse are computed again with scaling: their powers may have left the type's range.
 SAFE_POWER = 1e-12
-
-
-def operand(centered_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
-    """A codebook made ready for scoring: ``-2 W^T`` with a last row ``|w|^2``, which meets a feature that is always 1.
-
-    Parameters
-    ----------
-    centered_codebook : Tensor of shape (n_units, n_features)
-        Prototypes minus the center that will also be taken off the samples.
-    sqnorm : Tensor of shape (n_units, 1), optional
-        What stands in the last row; the squared norms without it.
-
-    Returns
-    -------
-    Tensor of shape (n_features + 1, n_units)
-        The right factor of `scores`.
-    """
-    last = centered_codebook.square().sum(dim=1, keepdim=True) if sqnorm is None else sqnorm
-    return torch.cat([-2 * centered_codebook, last], dim=1).T
-
-
-def padded_units(n_units: int) -> int:
-    """Number of columns for which each row of a product is independent of the others.
-
-    Parameters
-    ----------
-    n_units : int
-        Columns that are wanted.
-
-    Returns
-    -------
-    int
-        A multiple of 4, at least 16.
-    """
-    return max(FEWEST_UNITS, -(-n_units // UNIT_MULTIPLE) * UNIT_MULTIPLE)
-
-
-def padded(right: Tensor) -> Tensor:
-    """A right factor of `scores` with as many columns as `padded_units` says.
-
-    Parameters
-    ----------
-    right : Tensor of shape (n_features + 1, n_units)
-        From `operand`.
-
-    Returns
-    -------
-    Tensor of shape (n_features + 1, n_columns)
-        With columns of zeros after those of the units, contiguous.
-    """
-    n_units = right.shape[1]
-    return torch.nn.functional.pad(right, (0, padded_units(n_units) - n_units)).contiguous()
-
-
-def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
-    """``|w|^2 - 2 x.w``: squared Euclidean distances less the sample's own ``|x|^2``.
-
-    Parameters
-    ----------
-    samples : Tensor of shape (n, n_features + 1)
-        Samples minus the center, with a last feature that is 1.
-    right : Tensor of shape (n_features + 1, n_units)
-        From `operand`.
-    out : Tensor of shape (n, n_units), optional
-        Where to put the result.
-
-    Returns
-    -------
-    Tensor of shape (n, n_units)
-        Scores; the least in a row is the best matching unit.
-    """
-    width = samples.shape[1]
-    if width <= LARGEST_SLICE:
-        return torch.mm(samples, right, out=out)
-    size = -(-width // -(-width // LARGEST_SLICE))  # slices of equal size
-    total = torch.mm(samples[:, :size], right[:size], out=out)
-    for start in range(size, width, size):
-        features = slice(start, start + size)
-        total = torch.addmm(total, samples[:, features], right[features], out=out)
-    return total
 
 
 def sqdist(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
@@ -128,8 +43,7 @@ def sqdist(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     center = codebook.detach().mean(dim=0)
     centered = x - center
     own = centered.square().sum(dim=1, keepdim=True)
-    with_one = torch.nn.functional.pad(centered, (0, 1), value=1.0)
-    return (own + scores(with_one, operand(codebook - center))).clamp(min=0)
+    return (own + expanded_scores(centered, codebook - center)).clamp(min=0)
 
 
 def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from sktopo._assignment import WINNERS, Averaging, Product, expected_coordinates, responsibilities, soft_minimum
 from sktopo._options import check_p_norm, check_sigma, check_size, chosen
+from sktopo._products import expanded_scores
 from sktopo._smoothing import make_smoother
-from sktopo.distances import HALF_PRECISION, masked_sqdist, normalized, operand, scores, sqdist
+from sktopo.distances import HALF_PRECISION, masked_sqdist, normalized, sqdist
 from sktopo.lattices import make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS
 
@@ -457,12 +458,12 @@ class TopographicLayer(nn.Module):
         averages = averaging.average(torch.cat([prototypes, sqnorm], dim=1))
         smoothed, mean_sqnorm = averages[:, :-1], averages[:, -1:]
         if temperature > 0:
-            errors = _scores(samples, smoothed, mean_sqnorm)  # less each sample's own |z|^2
+            errors = expanded_scores(samples, smoothed, mean_sqnorm)  # less each sample's own |z|^2
             return soft_minimum(errors, temperature) + samples.square().sum(dim=1)
         constant = mean_sqnorm[:, 0] - smoothed.square().sum(dim=1)
         with torch.no_grad():
             compared = self._rule.compared((prototypes, sqnorm), (smoothed, mean_sqnorm))
-            winner = _scores(samples, *compared).argmin(dim=1)
+            winner = expanded_scores(samples, *compared).argmin(dim=1)
         error = (samples - smoothed[winner]).square().sum(dim=1) + constant[winner]
         energy: Tensor = error * self._rule.energy_over_error(averaging)[winner]
         return energy
@@ -496,11 +497,6 @@ class TopographicLayer(nn.Module):
     def _lattice_sqdist(self, bmu: Tensor) -> Tensor:
         units = self.coordinates_of_units
         return self.lattice.sqdist(units[bmu][:, None], units, self.lattice_p_norm)
-
-
-def _scores(samples: Tensor, prototypes: Tensor, sqnorm: Tensor) -> Tensor:
-    """``q - 2 z.v`` of every sample and prototype, with `q` for each prototype: (n, n_units)."""
-    return scores(nn.functional.pad(samples, (0, 1), value=1.0), operand(prototypes, sqnorm))
 
 
 def _full_precision(z: Tensor) -> AbstractContextManager[object]:

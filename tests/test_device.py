@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from sktopo._device import block_rows, chunk_rows, resolve_device, rounded_rows, wide_dtype
+from sktopo._device import block_rows, chunk_rows, resolve_device, wide_dtype
+from sktopo._products import rounded_rows
 
 
 def test_none_is_the_cpu():
@@ -32,6 +33,13 @@ def test_portions_are_bounded_in_rows_and_bytes():
     assert chunk_rows(10**6) == 64
     assert block_rows(1, 4) == 25_600
     assert block_rows(400, 4) * 400 * 4 <= 2**20 + 64 * 400 * 4
+
+
+@pytest.mark.parametrize(("n_rows", "n_features", "n"), [(1797, 64, 1), (5000, 100, 2), (8192, 64, 4), (10_000, 4, 1)])
+def test_fewer_rows_are_cut_where_a_chunk_is_worth_handing_out(n_rows, n_features, n):
+    rows = chunk_rows(n_features, n_rows)
+    assert rows % 64 == 0
+    assert -(-n_rows // rows) == n
 
 
 @pytest.mark.parametrize("n_rows", [30_000, 100_000, 10**6])

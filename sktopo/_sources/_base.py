@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sktopo._device import chunk_rows, rounded_rows, wide_dtype
+from sktopo._device import chunk_rows, wide_dtype
+from sktopo._products import rounded_rows
 from sktopo._sources._draws import MOST_AT_ONCE, DrawnPositions, strata
 from sktopo._threads import QUEUED_PER_WORKER, Chunk, map_chunks, run_alone
 
@@ -119,19 +120,28 @@ class Source(ABC):
         return self.alone(lambda: added(self.map_chunks(step)))
 
     def accumulate(self, zeros: Callable[[], Sum], add: Callable[[Sum, Tensor, Tensor], None]) -> Sum:
-        """`zeros` after ``add(total, x, weight)`` of all chunks in any order; each thread has a total of its own."""
+        """`zeros` after ``add(total, x, weight)`` of all chunks in any order."""
+        return self.accumulate_over(self.chunks(), zeros, add)
+
+    def accumulate_over(
+        self,
+        chunks: Iterable[tuple[Tensor, Tensor]],
+        zeros: Callable[[], Sum],
+        add: Callable[[Sum, Tensor, Tensor], None],
+    ) -> Sum:
+        """The same over what has been made of the chunks; each thread has a total of its own."""
         totals: list[Sum] = []
 
-        def step(x: Tensor, weight: Tensor) -> None:
+        def step(chunk: tuple[Tensor, Tensor]) -> None:
             try:
                 total = totals.pop()
             except IndexError:
                 total = zeros()
-            add(total, x, weight)
+            add(total, *chunk)
             totals.append(total)
 
         def run() -> Sum:
-            for _ in self.map_chunks(step):
+            for _ in self._each(step, chunks):
                 pass
             return added(iter(totals))
 

@@ -19,7 +19,7 @@ from sktopo.solvers._base import Problem, Settings, Solver, State, movement
 
 DEFAULT_EPOCHS = 20
 # The integers of a data set are made once and kept if they take no more than this.
-KEPT_BYTES = 16 * 2**20
+KEPT_BYTES = 8 * 2**20
 
 
 class BatchSolver(Solver):
@@ -37,7 +37,7 @@ class BatchSolver(Solver):
     def __init__(self, problem: Problem, settings: Settings, source: Source) -> None:
         super().__init__(problem, settings, source)
         self._grid = Grid(problem.frame.extent)
-        small = 2 * 8 * source.n_rows * (2 * source.n_features + 2) <= KEPT_BYTES
+        small = self._grid.n_bytes(source.n_rows) <= KEPT_BYTES
         kept = small and source.is_dense and problem.temperature == 0
         self._kept = [(x, self._grid.limbs(x, weight)) for x, weight in source.chunks()] if kept else []
         self._smoother = make_smoother(problem.lattice, problem.neighborhood)
@@ -67,12 +67,14 @@ class BatchSolver(Solver):
         if problem.temperature > 0:  # shares are no integers: they are summed in floating point
             return self.source.reduce(problem.assign(prototypes, averaging, self.source.dtype))
         search = problem.winner_of(prototypes, self.source.dtype, averaging)
-        if self._kept:
-            totals = grid.zeros(n_units)
-            for x, limbs in self._kept:
-                grid.add_limbs(totals, limbs, search.bmu(x))
-        else:
-            totals = self.source.accumulate(
-                partial(grid.zeros, n_units), lambda sums, x, weight: grid.add(sums, x, weight, search.bmu(x))
-            )
+        zeros = partial(grid.zeros, n_units)
+
+        def add(sums: Tensor, x: Tensor, weight: Tensor) -> None:
+            grid.add(sums, x, weight, search.bmu(x))
+
+        def add_kept(sums: Tensor, x: Tensor, limbs: Tensor) -> None:
+            grid.add_limbs(sums, limbs, search.bmu(x))
+
+        kept, source = self._kept, self.source
+        totals = source.accumulate_over(kept, zeros, add_kept) if kept else source.accumulate(zeros, add)
         return Assigned(grid.statistics(totals))

@@ -1,0 +1,158 @@
+"""Matrix products of which each row is the same beside any others, for any number of threads.
+
+A BLAS sums in another order where a product is small, or where rows or columns are left over beside its tiles; so
+numbers of rows and columns are rounded up, and wide rows are summed in slices (docs/decisions/0002-stable-rows.md).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+# Below 64 rows, and for numbers of rows that are no multiple of it, a matrix product may sum in another order.
+ROW_MULTIPLE = 64
+# A product of so many columns consists of whole tiles, whatever the BLAS: 192 is a multiple of 4, 12, 24, 32 and 64.
+COLUMN_MULTIPLE = 192
+# Matrix products over more features than this are summed in slices: within a slice a row's result depends neither on
+# the number of rows nor on the number of threads (docs/decisions/0002-stable-rows.md).
+LARGEST_SLICE = 320
+# A matrix product with fewer columns takes another path through the BLAS, and columns that are left over beside its
+# tiles are summed in an order that depends on the row's place: their number is made a multiple of this.
+FEWEST_UNITS, UNIT_MULTIPLE = 16, 4
+
+
+def rounded_rows(rows: int) -> int:
+    """The next multiple of the row count for which matrix products are reproducible row by row.
+
+    Parameters
+    ----------
+    rows : int
+        Number of rows at hand.
+
+    Returns
+    -------
+    int
+        A multiple of 64, at least 64.
+    """
+    return max(1, -(-rows // ROW_MULTIPLE)) * ROW_MULTIPLE
+
+
+def row_by_row(product: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """Apply a product from the left to rows, passed to it as columns; a row's result does not depend on the others.
+
+    Parameters
+    ----------
+    product : callable
+        Takes columns ``(m, b)``.
+    values : Tensor of shape (n, m)
+        Rows.
+
+    Returns
+    -------
+    Tensor of shape (n, m)
+        Results, a row for each row.
+    """
+    padded = torch.nn.functional.pad(values, (0, 0, 0, -len(values) % COLUMN_MULTIPLE))
+    parts = [product(part.T) for part in torch.split(padded, COLUMN_MULTIPLE)]
+    return torch.cat(parts, dim=1).T[: len(values)]
+
+
+def operand(centered_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
+    """A codebook made ready for scoring: ``-2 W^T`` with a last row ``|w|^2``, which meets a feature that is always 1.
+
+    Parameters
+    ----------
+    centered_codebook : Tensor of shape (n_units, n_features)
+        Prototypes minus the center that will also be taken off the samples.
+    sqnorm : Tensor of shape (n_units, 1), optional
+        What stands in the last row; the squared norms without it.
+
+    Returns
+    -------
+    Tensor of shape (n_features + 1, n_units)
+        The right factor of `scores`.
+    """
+    last = centered_codebook.square().sum(dim=1, keepdim=True) if sqnorm is None else sqnorm
+    return torch.cat([-2 * centered_codebook, last], dim=1).T
+
+
+def padded_units(n_units: int) -> int:
+    """Number of columns for which each row of a product is independent of the others.
+
+    Parameters
+    ----------
+    n_units : int
+        Columns that are wanted.
+
+    Returns
+    -------
+    int
+        A multiple of 4, at least 16.
+    """
+    return max(FEWEST_UNITS, -(-n_units // UNIT_MULTIPLE) * UNIT_MULTIPLE)
+
+
+def padded(right: Tensor) -> Tensor:
+    """A right factor of `scores` with as many columns as `padded_units` says.
+
+    Parameters
+    ----------
+    right : Tensor of shape (n_features + 1, n_units)
+        From `operand`.
+
+    Returns
+    -------
+    Tensor of shape (n_features + 1, n_columns)
+        With columns of zeros after those of the units, contiguous.
+    """
+    n_units = right.shape[1]
+    return torch.nn.functional.pad(right, (0, padded_units(n_units) - n_units)).contiguous()
+
+
+def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+    """``|w|^2 - 2 x.w``: squared Euclidean distances less the sample's own ``|x|^2``.
+
+    Parameters
+    ----------
+    samples : Tensor of shape (n, n_features + 1)
+        Samples minus the center, with a last feature that is 1.
+    right : Tensor of shape (n_features + 1, n_units)
+        From `operand`.
+    out : Tensor of shape (n, n_units), optional
+        Where to put the result.
+
+    Returns
+    -------
+    Tensor of shape (n, n_units)
+        Scores; the least in a row is the best matching unit.
+    """
+    width = samples.shape[1]
+    if width <= LARGEST_SLICE:
+        return torch.mm(samples, right, out=out)
+    size = -(-width // -(-width // LARGEST_SLICE))  # slices of equal size
+    total = torch.mm(samples[:, :size], right[:size], out=out)
+    for start in range(size, width, size):
+        features = slice(start, start + size)
+        total = torch.addmm(total, samples[:, features], right[features], out=out)
+    return total
+
+
+def expanded_scores(samples: Tensor, prototypes: Tensor, sqnorm: Tensor | None = None) -> Tensor:
+    """``q - 2 x.w`` of every sample and prototype; differentiable.
+
+    Parameters
+    ----------
+    samples : Tensor of shape (n, n_features)
+        Samples minus a center.
+    prototypes : Tensor of shape (n_units, n_features)
+        Prototypes minus the same center.
+    sqnorm : Tensor of shape (n_units, 1), optional
+        The constant q of each prototype; its squared norm without one.
+
+    Returns
+    -------
+    Tensor of shape (n, n_units)
+        Scores.
+    """
+    with_one = torch.nn.functional.pad(samples, (0, 1), value=1.0)
+    return scores(with_one, operand(prototypes, sqnorm))
