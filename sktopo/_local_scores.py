@@ -54,6 +54,7 @@ class LocalEuclideanScores(LocalScores):
         smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centered)
         self._right = padded(smoothed.T)
         self._repeats = Repeats(smoothed)
+        self.factor = None if self._repeats else self._right[:, : len(centered)]
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """One matrix product."""

@@ -81,6 +81,10 @@ class Repeats:
         self._later = torch.nonzero(first < number)[:, 0]
         self._first = first[self._later]
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return len(self._later) > 0
+
     def copy_first(self, block: Tensor) -> Tensor:
         """Give repeated points the scores of the first ones, in place.
 
@@ -94,6 +98,6 @@ class Repeats:
         Tensor of shape (m, n)
             `block`.
         """
-        if len(self._later):
+        if self:
             block[:, self._later] = block[:, self._first]
         return block

@@ -1,5 +1,6 @@
 """What a map is apart from its prototypes: its lattice, its distance, and the rule by which a unit takes a sample."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -46,11 +47,16 @@ class Model:
         return Search(codebook, self.p_norm, dtype, normalize=self.normalize)
 
     def winner_of(
-        self, codebook: Tensor, dtype: torch.dtype, averaging: Averaging, center: Tensor | None = None
+        self,
+        codebook: Tensor,
+        dtype: torch.dtype,
+        averaging: Averaging,
+        center: Tensor | None = None,
+        make_search: Callable[..., Search] = Search,
     ) -> Search:
         """A search for the units that take samples of a type in training."""
         scores = self.winner.scores(averaging.average)
-        return Search(codebook, self.p_norm, dtype, center, scores, normalize=self.normalize)
+        return make_search(codebook, self.p_norm, dtype, center, scores, normalize=self.normalize)
 
     def layer_of(
         self, codebook: Tensor, device: torch.device | str | None = None, dtype: torch.dtype | None = None

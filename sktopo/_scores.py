@@ -19,7 +19,15 @@ LARGEST_POWER_EXPONENT = 1000
 
 
 class Scores(ABC):
-    """What a search compares, and how large a sample may be, for a centered codebook."""
+    """What a search compares, and how large a sample may be, for a centered codebook.
+
+    Attributes
+    ----------
+    factor : Tensor of shape (n_features + 1, n_units) or None
+        The right factor of `scores`, where its product is all there is to be compared.
+    """
+
+    factor: Tensor | None = None
 
     def __init__(self, centered: Tensor, p_norm: float) -> None:
         self.codebook = centered
@@ -63,6 +71,7 @@ class EuclideanScores(Scores):
         torch.mul(centered.T, -2, out=self._right[:-1, :n_units])
         torch.sum(centered.square(), dim=1, out=self._right[-1, :n_units])
         self._repeats = Repeats(centered)
+        self.factor = None if self._repeats else self._right[:, :n_units]
 
     def fill(self, block: Tensor, samples: Tensor) -> None:
         """One matrix product."""

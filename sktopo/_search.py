@@ -93,10 +93,7 @@ class Search:
         ends = _ends(x)
         if math.isnan(ends[0]):
             return _split(x, partial(self.best, k=k), partial(self._masked.best, k=k))
-        found = torch.empty((k, len(x)), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(self._centered(x, ends)[0], len(x)):
-            minima(block, found[:, rows])
-        return found.T
+        return self._winners(self._centered(x, ends)[0], len(x), k).T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
         """Exact distance of each sample to its unit, in the widest type: (n,)."""
@@ -134,6 +131,13 @@ class Search:
                 pairs = slice(first, first + step)
                 result[row[pairs], unit[pairs]] = self.distance(x[row[pairs]], unit[pairs]).to(result)
         return result
+
+    def _winners(self, samples: Tensor, n: int, k: int) -> Tensor:
+        """The k best units of the first `n` centered rows: (k, n)."""
+        found = torch.empty((k, n), dtype=torch.int64, device=samples.device)
+        for rows, block in self._blocks(samples, n):
+            minima(block, found[:, rows])
+        return found
 
     @cached_property
     def _sparse(self) -> SparseSearch:

@@ -97,15 +97,15 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         above.
     max_iter : float, optional
         Passes over the data; only "stream" and "gradient" take fractions. None: 20 for "batch"; for "stream" 150 rows a
-        unit, and at least 40 000, in at most one pass over large data and at most 20 over small; for "gradient" 300
-        rows a unit, and at least 100 000, in 1 to 100 passes.
+        unit, and at least 40 000, in at most one pass over so many rows, and in up to 20 whole passes over fewer than
+        40 000 rows or 10 a unit; for "gradient" 300 rows a unit, and at least 100 000, in 1 to 100 passes.
     tol : float, default=0.0
         "batch" and "gradient" stop once sigma is constant and the prototypes move less than `tol` times the data's
         root-mean-square spread in an epoch; 0 stops when nothing moves. A stream rests in its last stage only, and ends
         with it.
     batch_size : int, optional
-        Rows in a chunk, which never changes the result of "batch"; rows in a step of "stream" (None: 512 to 8192, more
-        as sigma falls) and of "gradient" (None: 64).
+        Rows in a chunk, which never changes the result of "batch"; rows in a step of "stream" (None: 512 to 12 288,
+        more as sigma falls) and of "gradient" (None: 64).
     learning_rate : float, default=0.01
         First step size of "gradient", in units of the features' largest half range, rounded up to a
         power of two; not used by the others.

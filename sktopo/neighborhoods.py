@@ -17,6 +17,8 @@ class Neighborhood(ABC):
 
     name: ClassVar[str]
     separates: ClassVar[bool]
+    # root mean square offset along one axis, in sigmas, over the plane weighted by h
+    axis_spread: ClassVar[float]
 
     @abstractmethod
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
@@ -43,6 +45,7 @@ class Gaussian(Neighborhood):
 
     name = "gaussian"
     separates = True
+    axis_spread = 1.0
 
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
         """``h`` at each squared lattice distance."""
@@ -70,6 +73,7 @@ class Bubble(Neighborhood):
 
     name = "bubble"
     separates = False
+    axis_spread = 1 / 2
 
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
         """``h`` at each squared lattice distance."""
@@ -98,6 +102,7 @@ class Epanechnikov(Neighborhood):
 
     name = "epanechnikov"
     separates = False
+    axis_spread = 1 / math.sqrt(6)
 
     def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
         """``h`` at each squared lattice distance."""

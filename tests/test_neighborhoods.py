@@ -24,3 +24,12 @@ def test_nothing_beyond_the_support(neighborhood, sigma):
     h = NEIGHBORHOODS[neighborhood]
     beyond = torch.tensor([(1 + 1e-9) * h.support(sigma) ** 2], dtype=torch.float64)
     assert h(beyond, sigma).item() == 0
+
+
+@pytest.mark.parametrize("sigma", [2.0, 5.0])
+def test_the_spread_along_an_axis(neighborhood, sigma):
+    h = NEIGHBORHOODS[neighborhood]
+    places = torch.linspace(-40, 40, 2001, dtype=torch.float64)
+    weights = h(places.square()[:, None] + places.square(), sigma).sum(dim=1)
+    spread = ((weights * places.square()).sum() / weights.sum()).sqrt().item()
+    assert spread == pytest.approx(h.axis_spread * sigma, rel=0.01)

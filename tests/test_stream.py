@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from sktopo import TopographicMap
 from sktopo.metrics import topographic_error
+from sktopo.solvers._stream import default_rows
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +35,12 @@ def test_a_constant_far_away_changes_nothing(sheet):
     np.testing.assert_array_equal(beside.codebook_[:, 5], 1e300)
 
 
-def test_one_step_over_all_rows_is_one_batch_epoch(digits):
+@pytest.mark.parametrize("shape", [(6, 5), (48, 44)])
+def test_one_step_over_all_rows_is_one_batch_epoch(digits, shape):
+    """On a large map too: a codebook that is given need not be smooth, so the first step looks at all units."""
     X = digits[0][:800]
-    som = TopographicMap(6, 5, init=X[:30].copy(), sigma_initial=1.5, sigma_final=1.5, max_iter=1)
+    given = np.resize(X, (shape[0] * shape[1], 64)) + 1e-3 * np.arange(shape[0] * shape[1])[:, None]
+    som = TopographicMap(*shape, init=given, sigma_initial=1.5, sigma_final=1.5, max_iter=1)
     batch = clone(som).set_params(solver="batch").fit(X)
     stream = clone(som).set_params(solver="stream", batch_size=800).fit(X)
     np.testing.assert_allclose(stream.codebook_, batch.codebook_, rtol=1e-10, atol=1e-10)
@@ -128,7 +132,24 @@ def test_values_of_any_size_stream(digits, scale, offset):
 def test_auto_streams_through_many_rows(sheet):
     assert TopographicMap(5, 5, max_iter=1).fit(sheet[:10_000]).n_iter_ == 1
     som = TopographicMap(5, 5).fit(sheet)
-    assert som.n_iter_ == pytest.approx(40_000 / 12_000)
+    assert som.n_iter_ == 4  # the least whole number of passes over 12 000 rows that makes 40 000
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_units", "expected"),
+    [
+        (1_000, 100, 20_000),  # at most 20 passes
+        (27_000, 400, 54_000),
+        (40_000, 100, 40_000),
+        (41_000, 100, 40_000),  # enough for the units
+        (100_000, 600, 90_000),
+        (60_000, 10_000, 120_000),
+        (100_000, 900, 100_000),
+        (10**8, 10_000, 1_500_000),
+    ],
+)
+def test_how_many_rows_are_drawn(n_rows, n_units, expected):
+    assert default_rows(n_rows, n_units) == expected
 
 
 def test_auto_takes_a_fraction_of_many_rows_only(sheet):

@@ -18,6 +18,7 @@ from sktopo._assignment import Averaging
 from sktopo._device import wide_dtype
 from sktopo._frame import DataRange, Frame
 from sktopo._model import Model
+from sktopo._search import Search
 from sktopo._sources import Source
 from sktopo._statistics import UnitStatistics, distortion_sum, quotient
 from sktopo.distances import normalized
@@ -41,11 +42,17 @@ class Problem(Model):
         return self.frame.to_frame(normalized(self.frame.from_frame(codebook), self.p_norm))
 
     def assign(
-        self, codebook: Tensor, averaging: Averaging, dtype: torch.dtype, center: Tensor | None = None
+        self,
+        codebook: Tensor,
+        averaging: Averaging,
+        dtype: torch.dtype,
+        center: Tensor | None = None,
+        make_search: Callable[..., Search] = Search,
     ) -> Callable[[Tensor, Tensor], Assigned]:
         """What the units of a codebook, in the data's own coordinates, take of a chunk of samples and weights."""
         if self.temperature == 0:
-            return partial(hard_shares, self.frame, search=self.winner_of(codebook, dtype, averaging, center))
+            search = self.winner_of(codebook, dtype, averaging, center, make_search)
+            return partial(hard_shares, self.frame, search=search)
         search = self.winner_of(codebook, wide_dtype(codebook.device), averaging, center)
         return partial(soft_shares, self.frame, search=search, temperature=self.temperature)
 

@@ -10,6 +10,7 @@ coarser lattice over the same area. (Stepwise EM: O. Cappe and E. Moulines, J. R
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import ClassVar, NamedTuple
 
@@ -17,7 +18,9 @@ import torch
 from torch import Tensor
 
 from sktopo._assignment import Averaging
+from sktopo._banded_search import BandedSearch
 from sktopo._frame import DataRange, Frame
+from sktopo._search import Search
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source, Subset
 from sktopo._statistics import UnitStatistics, batch_update
@@ -32,13 +35,15 @@ STAGES = 10
 COARSE_SPACING, LEAST_SPACING = 0.8, 1.15
 SURVEY_ROWS, FEWEST_SURVEY_ROWS, SURVEY_VALUES = 4096, 512, 2**20
 LARGEST_SURVEY_COVARIANCE = 128
-ROWS_PER_UNIT = 150
-FEWEST_ROWS = 40_000
+ROWS_PER_UNIT, FEWEST_ROWS_PER_UNIT = 150, 10
+FEWEST_ROWS, MOST_PASSES = 40_000, 20
 ROWS_PER_FREEDOM = 100
 # How much longer the memory is once sigma rests.
 RESTING_MEMORY = 4
 SMALLEST_STEP = 512
-LARGEST_STEP = 8192
+LARGEST_STEP = 12_288
+# From this spread of the neighborhood on, in spacings of the units, prototypes are smooth.
+SMOOTH_SPREAD = 1.0
 # The smallest share of a step, in multiplications, that is worth handing to a worker.
 WORTHWHILE = 4e7
 # Each share of a step has a table of sums of its own: there are at most so many, and they take no more than this.
@@ -48,10 +53,11 @@ MOST_SHARES, SHARES_VALUES = 8, 2**20
 def default_rows(n_rows: int, n_units: int) -> int:
     """Rows that a fit draws in all.
 
-    About 150 for each unit, at least 40 000; but at most one pass over large data, and 20 passes over small data.
+    About 150 for each unit, at least 40 000, but no more than one pass over so many rows; fewer than 40 000, or than 10
+    for each unit, are drawn in whole passes, at most 20. (Of a part of a pass, some rows would count more than others.)
     """
-    enough = max(FEWEST_ROWS, ROWS_PER_UNIT * n_units)
-    return min(enough, max(n_rows, min(20 * n_rows, max(FEWEST_ROWS, 10 * n_units))))
+    passes = min(MOST_PASSES, math.ceil(max(FEWEST_ROWS, FEWEST_ROWS_PER_UNIT * n_units) / n_rows))
+    return passes * n_rows if passes > 1 else min(n_rows, max(FEWEST_ROWS, ROWS_PER_UNIT * n_units))
 
 
 def enough_rows(n_units: int) -> int:
@@ -80,9 +86,10 @@ class Stage:
         self.problem = problem
         self.lattice = lattice
         self._smoother = make_smoother(lattice, problem.neighborhood)
+        self._spacing = math.sqrt(math.prod(lattice.extent) / lattice.n_units)
 
     def run(self, state: State, steps: Iterable[tuple[Subset, float]], passes: float) -> State:
-        """The state after some steps, each of so many rows at a sigma, together so many passes over the data.
+        """The state after some steps, each of so many rows at a sigma; `passes` over the data have been made by then.
 
         A step searches its rows and adds their statistics to those of the rows before, which fade.
         """
@@ -92,15 +99,15 @@ class Stage:
         # what a step replaces is let go at once: on a large map each of these is some megabytes
         for rows, sigma in steps:
             averaging = self._averaging(sigma)
-            latest = self._assigned(codebook, averaging, rows)
+            smooth = self._smooth(sigma) and bool(statistics.counts.any())
+            latest = self._assigned(codebook, averaging, rows, smooth)
             statistics = latest.units.plus(statistics, max(0.0, 1 - rows.total_weight / self._memory(sigma)))
             codebook = self._codebook(statistics, averaging, codebook)
         loss = problem.loss(latest, latest.units.smoothed(problem.winner.spreading(averaging)), codebook)
         loss *= problem.winner.coarse_factor(problem.lattice.n_units / self.lattice.n_units)
         rests = sigma == problem.schedule.final and state.lattice == self.lattice
         moved = movement(codebook, state.codebook, latest.units) if rests else math.inf
-        losses, passes = (*state.losses, loss), state.passes + passes
-        return State(codebook, sigma, statistics, self.lattice, losses, passes, moved)
+        return State(codebook, sigma, statistics, self.lattice, (*state.losses, loss), passes, moved)
 
     def _taken_over(self, state: State) -> tuple[Tensor, UnitStatistics]:
         """The statistics of the stage before on this lattice, and what they say of the codebook."""
@@ -117,11 +124,17 @@ class Stage:
         rests = sigma == self.problem.schedule.final
         return window(self.problem.lattice.n_units, sigma) * (RESTING_MEMORY if rests else 1)
 
-    def _assigned(self, codebook: Tensor, averaging: Averaging, rows: Subset) -> Assigned:
+    def _smooth(self, sigma: float) -> bool:
+        """Whether a sigma leaves prototypes so smooth that the winner among a part of the units is near that of all."""
+        return sigma * self.problem.neighborhood.axis_spread >= SMOOTH_SPREAD * self._spacing
+
+    def _assigned(self, codebook: Tensor, averaging: Averaging, rows: Subset, smooth: bool) -> Assigned:
         """What the units take of some rows; a search is as large as the map, and gone when this returns."""
         prototypes = self.problem.frame.from_frame_unclipped(codebook)
+        make_search = partial(BandedSearch, lattice=self.lattice) if smooth else Search
         # the mean is a good enough center here, and quicker than the median
-        add_up = self.problem.assign(prototypes, averaging, rows.dtype, prototypes.mean(dim=0))
+        center = prototypes.mean(dim=0)
+        add_up = self.problem.assign(prototypes, averaging, rows.dtype, center, make_search)
         return rows.share_out(add_up, self._shares(rows))
 
     def _shares(self, rows: Subset) -> int:
@@ -173,7 +186,7 @@ class StreamSolver(Solver):
         steps = self._stages[epoch]
         stage = Stage(self.problem, self._lattice(epoch, steps[-1].sigma))
         parts = ((self._rows.part(step.start, step.stop), step.sigma) for step in steps)
-        return stage.run(state, parts, (steps[-1].stop - steps[0].start) / self.source.n_rows)
+        return stage.run(state, parts, steps[-1].stop / self.source.n_rows)
 
     def _lattice(self, epoch: int, narrowest: float) -> Lattice:
         """Where a stage is worked on: units four fifths of sigma apart, in the last stage all units."""
@@ -238,7 +251,7 @@ def continue_stream(problem: Problem, settings: Settings, source: Source, state:
                 yield rows, sigma
             weight, start = weight + rows.total_weight, stop
 
-    return Stage(problem, problem.lattice).run(state, steps(), 1)
+    return Stage(problem, problem.lattice).run(state, steps(), state.passes + 1)
 
 
 def step_rows(problem: Problem, sigma: float, batch_size: int | None) -> int:
