@@ -19,6 +19,7 @@ SUMMARY = re.compile(r"(<!-- benchmark summary -->\n).*(<!-- end of summary -->)
 STYLES = {
     "sktopo": ("#0072B2", "o"),
     "sktopo short": ("#0072B2", "*"),
+    "sktopo long": ("#0072B2", "h"),
     "fastersom": ("#D55E00", "s"),
     "MiniSom": ("#009E73", "^"),
     "XPySom": ("#CC79A7", "D"),
@@ -225,7 +226,7 @@ def best_setting(part: Part) -> dict[str, Any] | None:
     """Find the fastest run of sktopo whose errors are both no worse than those of fastersom's defaults."""
     rival = default_runs(part)["fastersom"]
     measures = ("quantization_error", "topographic_error")
-    runs = front(part, "sktopo") + front(part, "sktopo short")
+    runs = [run for name in ("sktopo", "sktopo short", "sktopo long") for run in front(part, name)]
     good = [run for run in runs if all(run[measure] <= rival[measure] for measure in measures)]
     return min(good, key=lambda run: median(run["seconds"]), default=None)
 

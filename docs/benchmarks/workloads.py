@@ -98,7 +98,7 @@ WORKLOADS = {
     workload.name: workload
     for workload in (
         Workload("digits", "handwritten digits", digits, 1797, 64, 10, 10, more_sigmas=(0.3, 0.35, 0.4)),
-        Workload("mixture", "mixture of 60 Gaussians", mixture, 100_000, 32, 30, 20),
+        Workload("mixture", "mixture of 60 Gaussians", mixture, 100_000, 32, 30, 20, more_sigmas=(0.67, 0.68)),
         Workload("manifold", "curved 3-d manifold", manifold, 1_000_000, 16, 20, 20),
         Workload("images", "shifted, noisy images", images, 20_000, 784, 20, 20),
         Workload("wide-manifold", "curved 3-d manifold", manifold, 90_000, 100, 30, 30),
