@@ -1,4 +1,4 @@
-"""Checks of what the user wrote, some of them by scikit-learn's private helpers."""
+"""Checks of what the user wrote: parameters, samples and weights, some by scikit-learn's private helpers."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -7,7 +7,6 @@ from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
-import scipy.sparse
 import sklearn
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -16,10 +15,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
-from sktopo._device import chunk_rows, machine_memory
+from sktopo._device import machine_memory
 from sktopo._namespaces import Namespace, as_tensor, dispatches
 from sktopo._options import check_sigma, check_total_weight, chosen
 from sktopo._sources import DaskRows, is_dask
+from sktopo._values import canonical, check_gaps, check_plain, check_tensor, naming_the_place, with_nan
 from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
@@ -111,14 +111,14 @@ def check_samples(
     if is_dask(X):
         return _checked_dask(estimator, X, sample_weight, reset=reset), None
     check_plain(X)
-    X = _with_nan(X)
+    X = with_nan(X)
     if isinstance(X, torch.Tensor):
         check_tensor(X)
         X = X if dispatches() else X.numpy()
     elif isinstance(X, np.ndarray) and X.dtype == ">f4":
         X = X.astype(np.float32)  # which would become float64
     library = Namespace.of(X).library
-    with _naming_the_place(X):
+    with naming_the_place(X):
         X = validate_data(
             estimator,
             X,
@@ -128,8 +128,8 @@ def check_samples(
             ensure_all_finite="allow-nan",
         )
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0], zero=zero_weights)
-    X = _canonical(X) if library is np else as_tensor(X)
-    _check_gaps(X, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
+    X = canonical(X) if library is np else as_tensor(X)
+    check_gaps(X, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
     return X, weight
 
 
@@ -189,10 +189,10 @@ def check_partition(
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
     """A partition of a dask collection as array or CSR, and its weights; rows in errors are counted from its start."""
     check_plain(block)
-    block, whole = _with_nan(block), "a partition of X"
-    with sklearn.config_context(array_api_dispatch=False), _naming_the_place(block, whole):
-        X = _canonical(check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan"))
-    _check_gaps(X, None, columns_too=False, whole=whole)
+    block, whole = with_nan(block), "a partition of X"
+    with sklearn.config_context(array_api_dispatch=False), naming_the_place(block, whole):
+        X = canonical(check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan"))
+    check_gaps(X, None, columns_too=False, whole=whole)
     if weight is not None:
         weight = check_array(weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
         _check_weight_values(weight, "a partition of it")
@@ -207,62 +207,15 @@ def check_known(unknown: torch.Tensor, total_weight: float) -> None:
         raise ValueError(f"Every value in column {column} of X is missing (NaN); drop the column.")
 
 
-def _check_gaps(
-    X: Any, weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool, whole: str = "X"
-) -> None:
-    """Raise ValueError for a row, or a column, in which every value is missing; it is named, as one of `whole`."""
-    stored = X.data if scipy.sparse.issparse(X) else X
-    if not len(stored) or stored.min() == stored.min():  # only NaN differs from itself
-        return
-    values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
-    known, n_known = np.zeros(X.shape[1], dtype=np.int64), np.empty(X.shape[0], dtype=np.int64)
-    rows = chunk_rows(X.shape[1])
-    for start in range(0, X.shape[0], rows):
-        some = slice(start, start + rows)
-        counts = np.ones(len(n_known[some]), dtype=np.int64) if weight is None else (weight[some] > 0).astype(np.int64)
-        n_known[some], of_columns = _known(values[some], counts)
-        known += of_columns
-    if not n_known.all():
-        row = int(np.flatnonzero(n_known == 0)[0])
-        raise ValueError(f"Every value in row {row} of {whole} is missing (NaN): it belongs nowhere; drop the row.")
-    if columns_too and not known.all():
-        position = int(np.flatnonzero(known == 0)[0])
-        column = position if names is None else repr(str(names[position]))
-        raise ValueError(
-            f"Every value in column {column} of X is missing (NaN), in the rows of positive weight: nothing can be "
-            "learned about it; drop the column."
-        )
-
-
-def _known(rows: Any, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """How many values are not missing, of each row and, over the rows that count, of each column."""
-    n, width = rows.shape
-    if not scipy.sparse.issparse(rows):
-        seen = ~np.isnan(rows)
-        return seen.sum(axis=1), counts @ seen
-    gaps = np.isnan(rows.data)
-    row, column = np.repeat(np.arange(n), np.diff(rows.indptr))[gaps], rows.indices[gaps]
-    missing = np.bincount(column, counts[row], minlength=width).astype(np.int64)
-    return width - np.bincount(row, minlength=n), counts.sum() - missing
-
-
-def _canonical(X: Any) -> Any:
-    """Arrays as they are; compressed rows with places that are sorted and occur once, the user's untouched."""
-    if scipy.sparse.issparse(X) and not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    return X
-
-
 def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np.float64] | None]:
     """Rows for which there is no estimator, as an array or a CSR matrix, and their weights."""
     check_one_chunk(X, "chunk_statistics")
     check_plain(X)
-    with sklearn.config_context(array_api_dispatch=False), _naming_the_place(X):
+    with sklearn.config_context(array_api_dispatch=False), naming_the_place(X):
         X = check_array(X, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite="allow-nan")
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
-    X = _canonical(X)
-    _check_gaps(X, weight, columns_too=False)
+    X = canonical(X)
+    check_gaps(X, weight, columns_too=False)
     return X, weight
 
 
@@ -314,31 +267,6 @@ def make_generator(random_state: Any) -> torch.Generator:
     return generator
 
 
-def check_plain(values: Any, name: str = "X") -> None:
-    """Raise ValueError for what NumPy would silently turn into other numbers: masked values, dates and times."""
-    if np.ma.is_masked(values):
-        how = f"pass {name}.filled(np.nan)" if name == "X" else "fill in what is masked"
-        raise ValueError(f"{name} is a masked array, whose mask would be lost; {how}.")
-    columns = getattr(values, "dtypes", ()) if hasattr(values, "columns") else (getattr(values, "dtype", None),)
-    if any(getattr(dtype, "kind", None) in ("m", "M") or getattr(dtype, "is_temporal", bool)() for dtype in columns):
-        raise ValueError(
-            f"{name} holds dates or times (of dtype datetime or timedelta), which are no numbers: subtract a start and "
-            "divide by a unit, for example by np.timedelta64(1, 'D')."
-        )
-
-
-def check_tensor(X: torch.Tensor) -> None:
-    """Raise ValueError for a tensor that cannot be taken, and say what to do."""
-    if X.requires_grad:
-        raise ValueError("X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach().")
-    if X.device.type != "cpu" and not dispatches():
-        raise ValueError(
-            f"X lives on {X.device}: call sklearn.set_config(array_api_dispatch=True) to keep it there, or use X.cpu()."
-        )
-    if X.dtype in (torch.bfloat16, torch.float16):
-        raise ValueError(f"X is {X.dtype}; use X.float(), because only float32 and float64 are computed in.")
-
-
 def _checked_weight(sample_weight: Any, n_rows: int, *, zero: bool = False) -> NDArray[np.float64]:
     """Weights as float64; all of them may be zero where only sums are asked for."""
     check_plain(sample_weight, "sample_weight")
@@ -363,64 +291,6 @@ def _check_weight_values(weight: NDArray[np.float64], whole: str | None = None) 
         row = int(np.flatnonzero(weight < 0)[0])
         place = f"row {row} of {whole}" if whole else f"row {row}"
         raise ValueError(f"sample_weight must not be negative, got {weight[row]:g} in {place}; 0 leaves it out.")
-
-
-def _with_nan(X: Any) -> Any:
-    """A pandas frame with NaN for what is missing in its columns of objects, which may say pandas.NA."""
-    is_pandas = hasattr(X, "columns") and hasattr(X, "notna")
-    return X.where(X.notna(), np.nan) if is_pandas and any(dtype == "O" for dtype in X.dtypes) else X
-
-
-@contextmanager
-def _naming_the_place(X: Any, whole: str | None = None) -> Iterator[None]:
-    """Add the row and column to scikit-learn's error message; silence NumPy's warnings about overflow."""
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            yield
-    except (ValueError, TypeError, OverflowError) as error:
-        # a complaint about the columns is about no value
-        about_columns = "feature names" in str(error)
-        place = None if about_columns else _first_bad_place(X, numbers_too="infinity" in str(error))
-        if place is None:
-            raise
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{error}\nFirst found in {place}{f' of {whole}' if whole else ''}.") from error
-
-
-def _first_bad_place(X: Any, *, numbers_too: bool) -> str | None:
-    """Row and column of the first value that is no number, or infinite; arrays of numbers are read only on request."""
-    if scipy.sparse.issparse(X):
-        return _first_infinite(X) if numbers_too else None
-    names = [repr(name) for name in getattr(X, "columns", [])]
-    values = np.asarray(X) if Namespace.of(X).is_numpy else as_tensor(X).cpu().numpy()
-    numeric = values.dtype.kind in "biuf"
-    if values.ndim != 2 or values.dtype.kind == "c" or (numeric and not numbers_too):
-        return None
-    rows = chunk_rows(max(1, values.shape[1]))
-    for start in range(0, len(values), rows):
-        some = values[start : start + rows]
-        bad = np.argwhere(np.isinf(some) if numeric else ~np.vectorize(_is_finite, otypes=[bool])(some))
-        if len(bad):
-            row, column = bad[0]
-            return f"row {start + row}, column {names[column] if names else column}"
-    return None
-
-
-def _first_infinite(X: Any) -> str | None:
-    """Row and column of the first infinite value of a sparse matrix."""
-    entries = X.tocsr().tocoo()
-    bad = np.flatnonzero(np.isinf(entries.data))
-    return f"row {entries.row[bad[0]]}, column {entries.col[bad[0]]}" if len(bad) else None
-
-
-def _is_finite(value: Any) -> bool:
-    """Whether a value can be taken as a number, or as a missing one (None, NaN or pandas.NA)."""
-    if value is None or type(value).__name__ == "NAType":
-        return True
-    try:
-        return not math.isinf(float(value))
-    except (TypeError, ValueError, OverflowError):
-        return False
 
 
 @contextmanager

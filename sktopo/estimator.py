@@ -26,16 +26,15 @@ from sktopo._validation import (
     check_dask_shape,
     check_lazy_output,
     check_one_chunk,
-    check_plain,
     check_samples,
     check_supported,
-    check_tensor,
     features_of_the_map,
     fit_context,
     output_container,
     parameter_constraints,
     restored,
 )
+from sktopo._values import check_plain, check_tensor
 from sktopo.initialization import INITIALIZERS
 from sktopo.metrics import quantization_error
 from sktopo.nn import TopographicLayer

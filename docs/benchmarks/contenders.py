@@ -97,7 +97,9 @@ def fit_sktopo_for(share: float, X: NDArray[np.float32], height: int, width: int
     from sktopo.solvers._stream import default_rows
 
     passes = DEFAULT_EPOCHS if len(X) <= LARGEST_BATCH else default_rows(len(X), height * width) / len(X)
-    som = TopographicMap(height, width, max_iter=share * passes, sigma_final=sigma, random_state=0).fit(X)
+    wanted = share * passes
+    max_iter = wanted if wanted < 1.5 else round(wanted)  # a part of a pass beside whole ones is of little use
+    som = TopographicMap(height, width, max_iter=max_iter, sigma_final=sigma, random_state=0).fit(X)
     return Fit(som.codebook_, som.n_iter_, som.predict, som.sigma_, som.labels_, som.transform)
 
 

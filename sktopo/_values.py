@@ -1,0 +1,148 @@
+"""What is wrong with values, and where they stand.
+
+Values that NumPy would silently turn into others, rows and columns in which nothing is known, and the place of the
+first value that scikit-learn refuses.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import torch
+from numpy.typing import NDArray
+
+from sktopo._device import chunk_rows
+from sktopo._namespaces import Namespace, as_tensor, dispatches
+
+
+def check_plain(values: Any, name: str = "X") -> None:
+    """Raise ValueError for what NumPy would silently turn into other numbers: masked values, dates and times."""
+    if np.ma.is_masked(values):
+        how = f"pass {name}.filled(np.nan)" if name == "X" else "fill in what is masked"
+        raise ValueError(f"{name} is a masked array, whose mask would be lost; {how}.")
+    columns = getattr(values, "dtypes", ()) if hasattr(values, "columns") else (getattr(values, "dtype", None),)
+    if any(getattr(dtype, "kind", None) in ("m", "M") or getattr(dtype, "is_temporal", bool)() for dtype in columns):
+        raise ValueError(
+            f"{name} holds dates or times (of dtype datetime or timedelta), which are no numbers: subtract a start and "
+            "divide by a unit, for example by np.timedelta64(1, 'D')."
+        )
+
+
+def check_tensor(X: torch.Tensor) -> None:
+    """Raise ValueError for a tensor that cannot be taken, and say what to do."""
+    if X.requires_grad:
+        raise ValueError("X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach().")
+    if X.device.type != "cpu" and not dispatches():
+        raise ValueError(
+            f"X lives on {X.device}: call sklearn.set_config(array_api_dispatch=True) to keep it there, or use X.cpu()."
+        )
+    if X.dtype in (torch.bfloat16, torch.float16):
+        raise ValueError(f"X is {X.dtype}; use X.float(), because only float32 and float64 are computed in.")
+
+
+def with_nan(X: Any) -> Any:
+    """A pandas frame with NaN for what is missing in its columns of objects, which may say pandas.NA."""
+    is_pandas = hasattr(X, "columns") and hasattr(X, "notna")
+    return X.where(X.notna(), np.nan) if is_pandas and any(dtype == "O" for dtype in X.dtypes) else X
+
+
+def canonical(X: Any) -> Any:
+    """Arrays as they are; compressed rows with places that are sorted and occur once, the user's untouched."""
+    if scipy.sparse.issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def check_gaps(
+    X: Any, weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool, whole: str = "X"
+) -> None:
+    """Raise ValueError for a row, or a column, in which every value is missing; it is named, as one of `whole`."""
+    stored = X.data if scipy.sparse.issparse(X) else X
+    if not len(stored) or stored.min() == stored.min():  # only NaN differs from itself
+        return
+    values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
+    known, n_known = np.zeros(X.shape[1], dtype=np.int64), np.empty(X.shape[0], dtype=np.int64)
+    rows = chunk_rows(X.shape[1])
+    for start in range(0, X.shape[0], rows):
+        some = slice(start, start + rows)
+        counts = np.ones(len(n_known[some]), dtype=np.int64) if weight is None else (weight[some] > 0).astype(np.int64)
+        n_known[some], of_columns = _known(values[some], counts)
+        known += of_columns
+    if not n_known.all():
+        row = int(np.flatnonzero(n_known == 0)[0])
+        raise ValueError(f"Every value in row {row} of {whole} is missing (NaN): it belongs nowhere; drop the row.")
+    if columns_too and not known.all():
+        position = int(np.flatnonzero(known == 0)[0])
+        column = position if names is None else repr(str(names[position]))
+        raise ValueError(
+            f"Every value in column {column} of X is missing (NaN), in the rows of positive weight: nothing can be "
+            "learned about it; drop the column."
+        )
+
+
+def _known(rows: Any, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How many values are not missing, of each row and, over the rows that count, of each column."""
+    n, width = rows.shape
+    if not scipy.sparse.issparse(rows):
+        seen = ~np.isnan(rows)
+        return seen.sum(axis=1), counts @ seen
+    gaps = np.isnan(rows.data)
+    row, column = np.repeat(np.arange(n), np.diff(rows.indptr))[gaps], rows.indices[gaps]
+    missing = np.bincount(column, counts[row], minlength=width).astype(np.int64)
+    return width - np.bincount(row, minlength=n), counts.sum() - missing
+
+
+@contextmanager
+def naming_the_place(X: Any, whole: str | None = None) -> Iterator[None]:
+    """Add the row and column to scikit-learn's error message; silence NumPy's warnings about overflow."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except (ValueError, TypeError, OverflowError) as error:
+        # a complaint about the columns is about no value
+        about_columns = "feature names" in str(error)
+        place = None if about_columns else _first_bad_place(X, numbers_too="infinity" in str(error))
+        if place is None:
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{error}\nFirst found in {place}{f' of {whole}' if whole else ''}.") from error
+
+
+def _first_bad_place(X: Any, *, numbers_too: bool) -> str | None:
+    """Row and column of the first value that is no number, or infinite; arrays of numbers are read only on request."""
+    if scipy.sparse.issparse(X):
+        return _first_infinite(X) if numbers_too else None
+    names = [repr(name) for name in getattr(X, "columns", [])]
+    values = np.asarray(X) if Namespace.of(X).is_numpy else as_tensor(X).cpu().numpy()
+    numeric = values.dtype.kind in "biuf"
+    if values.ndim != 2 or values.dtype.kind == "c" or (numeric and not numbers_too):
+        return None
+    rows = chunk_rows(max(1, values.shape[1]))
+    for start in range(0, len(values), rows):
+        some = values[start : start + rows]
+        bad = np.argwhere(np.isinf(some) if numeric else ~np.vectorize(_is_finite, otypes=[bool])(some))
+        if len(bad):
+            row, column = bad[0]
+            return f"row {start + row}, column {names[column] if names else column}"
+    return None
+
+
+def _first_infinite(X: Any) -> str | None:
+    """Row and column of the first infinite value of a sparse matrix."""
+    entries = X.tocsr().tocoo()
+    bad = np.flatnonzero(np.isinf(entries.data))
+    return f"row {entries.row[bad[0]]}, column {entries.col[bad[0]]}" if len(bad) else None
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a value can be taken as a number, or as a missing one (None, NaN or pandas.NA)."""
+    if value is None or type(value).__name__ == "NAType":
+        return True
+    try:
+        return not math.isinf(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
