@@ -1,6 +1,5 @@
 """What a map is apart from its prototypes: its lattice, its distance, and the rule by which a unit takes a sample."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -52,11 +51,11 @@ class Model:
         dtype: torch.dtype,
         averaging: Averaging,
         center: Tensor | None = None,
-        make_search: Callable[..., Search] = Search,
+        smooth_on: Lattice | None = None,
     ) -> Search:
         """A search for the units that take samples of a type in training."""
         scores = self.winner.scores(averaging.average)
-        return make_search(codebook, self.p_norm, dtype, center, scores, normalize=self.normalize)
+        return Search(codebook, self.p_norm, dtype, center, scores, normalize=self.normalize, smooth_on=smooth_on)
 
     def layer_of(
         self, codebook: Tensor, device: torch.device | str | None = None, dtype: torch.dtype | None = None

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
+from sktopo._bands import make_bands
 from sktopo._device import block_rows, blocks, chunk_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import minima
@@ -21,6 +22,7 @@ from sktopo._scores import Scores, plain_scores
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
 from sktopo.distances import paired_distance
+from sktopo.lattices import Lattice
 
 # So many prototypes suffice to locate the center; a prime, so that a regular stride visits every column of a map.
 MOST_OF_MEDIAN = 251
@@ -43,6 +45,9 @@ class Search:
         What is compared, from the centered prototypes and the order; distances without one.
     normalize : bool, default=False
         Whether samples arrive scaled to unit norm: where values are missing (NaN), prototypes are scaled alike.
+    smooth_on : Lattice, optional
+        A lattice on which the prototypes are smooth. The winner of a complete dense sample is then sought coarse to
+        fine on a large map (`_bands`), which nearly always finds it.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Search:
         make_scores: Callable[[Tensor, float], Scores] | None = None,
         *,
         normalize: bool = False,
+        smooth_on: Lattice | None = None,
     ) -> None:
         self.codebook = codebook
         self.p_norm = p_norm
@@ -76,6 +82,7 @@ class Search:
         self._scale = 2.0 ** (-self._exponent - 1)
         self._minus_center = self._half_center * -(2.0**-self._exponent)
         self._ordinary = _largest_ordinary(dtype, offset, self._scores.largest_exponent + self._exponent)
+        self._bands = None if smooth_on is None else make_bands(self._scores.factor, smooth_on)
         self._rows = block_rows(self.n_units, dtype.itemsize)
 
     def bmu(self, x: Tensor) -> Tensor:
@@ -93,7 +100,13 @@ class Search:
         ends = _ends(x)
         if math.isnan(ends[0]):
             return _split(x, partial(self.best, k=k), partial(self._masked.best, k=k))
-        return self._winners(self._centered(x, ends)[0], len(x), k).T
+        centered = self._centered(x, ends)[0]
+        if self._bands is not None and k == 1:
+            return self._bands.winners(centered[: len(x)])[:, None]
+        found = torch.empty((k, len(x)), dtype=torch.int64, device=x.device)
+        for rows, block in self._blocks(centered, len(x)):
+            minima(block, found[:, rows])
+        return found.T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
         """Exact distance of each sample to its unit, in the widest type: (n,)."""
@@ -131,13 +144,6 @@ class Search:
                 pairs = slice(first, first + step)
                 result[row[pairs], unit[pairs]] = self.distance(x[row[pairs]], unit[pairs]).to(result)
         return result
-
-    def _winners(self, samples: Tensor, n: int, k: int) -> Tensor:
-        """The k best units of the first `n` centered rows: (k, n)."""
-        found = torch.empty((k, n), dtype=torch.int64, device=samples.device)
-        for rows, block in self._blocks(samples, n):
-            minima(block, found[:, rows])
-        return found
 
     @cached_property
     def _sparse(self) -> SparseSearch:

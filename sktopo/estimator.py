@@ -91,13 +91,14 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         with the data's mean and standard deviations, or given.
     solver : {"auto", "batch", "stream", "gradient"}, default="auto"
         "batch" makes exact full passes: deterministic, and integer sample weights equal repeated rows. "stream" learns
-        from as many rows as the map needs. "gradient" trains the loss of `sktopo.nn.TopographicLayer` by minibatches
-        with Adam, the only one that minimizes it for every `p_norm`. "auto" is "batch" up to 10 000 rows, "stream"
-        above.
+        from as many rows as the map needs; on large maps it looks for their winners coarse to fine, which nearly always
+        finds them (`labels_` are those of `predict`). "gradient" trains the loss of `sktopo.nn.TopographicLayer` by
+        minibatches with Adam, the only one that minimizes it for every `p_norm`. "auto" is "batch" up to 10 000 rows,
+        "stream" above.
     max_iter : float, optional
-        Passes over the data; only "stream" and "gradient" take fractions. None: 20 for "batch"; for "stream" 150 rows a
-        unit, and at least 40 000, in at most one pass over so many rows, and in up to 20 whole passes over fewer than
-        40 000 rows or 10 a unit; for "gradient" 300 rows a unit, and at least 100 000, in 1 to 100 passes.
+        Passes over the data; only "stream" and "gradient" take fractions. None: 20 for "batch". For "stream" 150 rows a
+        unit, at least 40 000 and at most each row once; with fewer than 40 000 rows, or 10 a unit, as many whole passes
+        as make up for it, at most 20. For "gradient" 300 rows a unit, and at least 100 000, in 1 to 100 passes.
     tol : float, default=0.0
         "batch" and "gradient" stop once sigma is constant and the prototypes move less than `tol` times the data's
         root-mean-square spread in an epoch; 0 stops when nothing moves. A stream rests in its last stage only, and ends
@@ -276,7 +277,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
 
         Every call takes one streaming step after another through its rows, in random order, whatever `solver` is. The
         first call makes the first codebook from its rows; sigma then follows its schedule with the weight of the rows
-        seen, and rests at `sigma_final` once ``150 * n_units`` have been seen. After `fit` it stays at `sigma_`.
+        seen, and rests at `sigma_final` once ``120 * n_units`` have been seen. After `fit` it stays at `sigma_`.
 
         Parameters
         ----------

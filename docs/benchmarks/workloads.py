@@ -72,7 +72,8 @@ class Workload:
     rows, features, height, width : int
         Sizes of the data and of the map.
     more_sigmas : tuple of float
-        Last sigmas for its fronts beside those of all workloads, where a library's default lies outside them.
+        Last sigmas for its fronts beside those of all workloads, where a library's default lies outside them or the
+        fronts cross.
     """
 
     name: str

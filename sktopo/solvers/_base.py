@@ -18,7 +18,6 @@ from sktopo._assignment import Averaging
 from sktopo._device import wide_dtype
 from sktopo._frame import DataRange, Frame
 from sktopo._model import Model
-from sktopo._search import Search
 from sktopo._sources import Source
 from sktopo._statistics import UnitStatistics, distortion_sum, quotient
 from sktopo.distances import normalized
@@ -47,11 +46,14 @@ class Problem(Model):
         averaging: Averaging,
         dtype: torch.dtype,
         center: Tensor | None = None,
-        make_search: Callable[..., Search] = Search,
+        smooth_on: Lattice | None = None,
     ) -> Callable[[Tensor, Tensor], Assigned]:
-        """What the units of a codebook, in the data's own coordinates, take of a chunk of samples and weights."""
+        """What the units of a codebook, in the data's own coordinates, take of a chunk of samples and weights.
+
+        A hard assignment may look for winners coarse to fine, on a lattice on which the codebook is smooth.
+        """
         if self.temperature == 0:
-            search = self.winner_of(codebook, dtype, averaging, center, make_search)
+            search = self.winner_of(codebook, dtype, averaging, center, smooth_on)
             return partial(hard_shares, self.frame, search=search)
         search = self.winner_of(codebook, wide_dtype(codebook.device), averaging, center)
         return partial(soft_shares, self.frame, search=search, temperature=self.temperature)

@@ -4,13 +4,13 @@ Each step searches some rows, adds their unsmoothed statistics to those of the r
 codebook from them. Statistics know nothing of sigma, so annealing never invalidates them. A Gaussian of width sigma
 leaves about ``n_units / (4 pi sigma^2)`` degrees of freedom, and each wants a certain number of rows: that is how many
 a step remembers. While sigma is wide the window is short and the units are few: the map is trained on a
-coarser lattice over the same area. (Stepwise EM: O. Cappe and E. Moulines, J. R. Stat. Soc. B 71, 2009.)
+coarser lattice over the same area. On large maps winners are sought coarse to fine (`_bands`). (Stepwise EM:
+O. Cappe and E. Moulines, J. R. Stat. Soc. B 71, 2009.)
 """
 
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from functools import partial
 from itertools import accumulate, pairwise
 from typing import ClassVar, NamedTuple
 
@@ -18,9 +18,7 @@ import torch
 from torch import Tensor
 
 from sktopo._assignment import Averaging
-from sktopo._banded_search import BandedSearch
 from sktopo._frame import DataRange, Frame
-from sktopo._search import Search
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source, Subset
 from sktopo._statistics import UnitStatistics, batch_update
@@ -42,7 +40,7 @@ ROWS_PER_FREEDOM = 100
 RESTING_MEMORY = 4
 SMALLEST_STEP = 512
 LARGEST_STEP = 12_288
-# From this spread of the neighborhood on, in spacings of the units, prototypes are smooth.
+# From this spread of the neighborhood on, in spacings of the units, prototypes are smooth (decision 7).
 SMOOTH_SPREAD = 1.0
 # The smallest share of a step, in multiplications, that is worth handing to a worker.
 WORTHWHILE = 4e7
@@ -53,15 +51,16 @@ MOST_SHARES, SHARES_VALUES = 8, 2**20
 def default_rows(n_rows: int, n_units: int) -> int:
     """Rows that a fit draws in all.
 
-    About 150 for each unit, at least 40 000, but no more than one pass over so many rows; fewer than 40 000, or than 10
-    for each unit, are drawn in whole passes, at most 20. (Of a part of a pass, some rows would count more than others.)
+    Where there are at least 40 000 rows and 10 for each unit: 150 for each unit, at least 40 000, each at most once.
+    Where there are fewer: as many whole passes as make up for it, at most 20. (After a part of a pass some rows would
+    count more than others.)
     """
     passes = min(MOST_PASSES, math.ceil(max(FEWEST_ROWS, FEWEST_ROWS_PER_UNIT * n_units) / n_rows))
     return passes * n_rows if passes > 1 else min(n_rows, max(FEWEST_ROWS, ROWS_PER_UNIT * n_units))
 
 
 def enough_rows(n_units: int) -> int:
-    """Rows, or weight of rows, over which `partial_fit` anneals sigma."""
+    """Rows, or weight of rows, over which `partial_fit` runs through the schedule of sigma."""
     return ROWS_PER_UNIT * n_units
 
 
@@ -96,13 +95,14 @@ class Stage:
         problem, sigma = self.problem, state.sigma
         codebook, statistics = self._taken_over(state)
         averaging, latest = self._averaging(sigma), Assigned(statistics)
+        # a codebook that was given need not be smooth
+        smoothed_at = sigma if bool(statistics.counts.any()) else 0.0
         # what a step replaces is let go at once: on a large map each of these is some megabytes
         for rows, sigma in steps:
             averaging = self._averaging(sigma)
-            smooth = self._smooth(sigma) and bool(statistics.counts.any())
-            latest = self._assigned(codebook, averaging, rows, smooth)
+            latest = self._assigned(codebook, averaging, rows, self._leaves_smooth(smoothed_at))
             statistics = latest.units.plus(statistics, max(0.0, 1 - rows.total_weight / self._memory(sigma)))
-            codebook = self._codebook(statistics, averaging, codebook)
+            codebook, smoothed_at = self._codebook(statistics, averaging, codebook), sigma
         loss = problem.loss(latest, latest.units.smoothed(problem.winner.spreading(averaging)), codebook)
         loss *= problem.winner.coarse_factor(problem.lattice.n_units / self.lattice.n_units)
         rests = sigma == problem.schedule.final and state.lattice == self.lattice
@@ -124,17 +124,17 @@ class Stage:
         rests = sigma == self.problem.schedule.final
         return window(self.problem.lattice.n_units, sigma) * (RESTING_MEMORY if rests else 1)
 
-    def _smooth(self, sigma: float) -> bool:
-        """Whether a sigma leaves prototypes so smooth that the winner among a part of the units is near that of all."""
+    def _leaves_smooth(self, sigma: float) -> bool:
+        """Whether prototypes that were smoothed at a sigma are so much alike that few units tell where a winner is."""
         return sigma * self.problem.neighborhood.axis_spread >= SMOOTH_SPREAD * self._spacing
 
-    def _assigned(self, codebook: Tensor, averaging: Averaging, rows: Subset, smooth: bool) -> Assigned:
+    def _assigned(self, codebook: Tensor, averaging: Averaging, rows: Subset, is_smooth: bool) -> Assigned:
         """What the units take of some rows; a search is as large as the map, and gone when this returns."""
         prototypes = self.problem.frame.from_frame_unclipped(codebook)
-        make_search = partial(BandedSearch, lattice=self.lattice) if smooth else Search
         # the mean is a good enough center here, and quicker than the median
         center = prototypes.mean(dim=0)
-        add_up = self.problem.assign(prototypes, averaging, rows.dtype, center, make_search)
+        smooth_on = self.lattice if is_smooth else None
+        add_up = self.problem.assign(prototypes, averaging, rows.dtype, center, smooth_on)
         return rows.share_out(add_up, self._shares(rows))
 
     def _shares(self, rows: Subset) -> int:

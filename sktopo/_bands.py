@@ -1,14 +1,13 @@
 """The winner on a large map of smooth prototypes, coarse to fine: for about a quarter of the products.
 
-Smoothing makes the prototypes of neighboring units alike, so the winner among every third unit of every third row
-stands near the winner of all. Samples are sorted by the row of that coarse winner and then compared with all units of
-the rows around it, a band of the lattice, whose columns of the product's right factor lie side by side. The answer is
-nearly always the best unit, and otherwise one that is about as good: enough to train by, while labels are searched
-among all units. (Coarse-to-fine search of a map: P. Koikkalainen, E. Oja, "Self-organizing hierarchical feature maps",
+Smoothing makes the prototypes of neighboring units alike, so the winner among every third unit of every third lattice
+row stands near the winner of all. Samples are sorted by the lattice row of that coarse winner and then compared with
+all units of the lattice rows around it, a band, whose columns of the product's right factor lie side by side. The
+answer is nearly always the best unit, and otherwise one that is about as good: enough to train by, while labels are
+searched among all units. Where units are equally near, it is one of them, not always the lowest, and may depend on the
+samples beside. (Coarse-to-fine search of a map: P. Koikkalainen, E. Oja, "Self-organizing hierarchical feature maps",
 IJCNN 1990.)
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,55 +16,27 @@ from torch import Tensor
 from sktopo._device import block_rows
 from sktopo._minima import first_minimum
 from sktopo._products import scores
-from sktopo._scores import Scores
-from sktopo._search import Search
 from sktopo._threads import scratch
 from sktopo.lattices import Lattice
 
-# Every third unit of every third row is coarse: docs/decisions/0007-coarse-to-fine-search.md.
-STEP = 3
-# Rows of a band: those nearest to a coarse row, and as many on either side.
+# The coarse units are every third one of every third lattice row: docs/decisions/0007-coarse-to-fine-search.md.
+SPACING = 3
+# A band holds the lattice rows nearest to a row of coarse units, and as many on either side.
 MARGIN = 3
-# Fewer rows or values are searched as quickly as a whole.
-FEWEST_ROWS, FEWEST_VALUES = 32, 2**17
+# Maps with fewer units along their longer side, or fewer values, are searched about as quickly as a whole.
+FEWEST_LATTICE_ROWS, FEWEST_VALUES = 32, 2**17
 
 
-class BandedSearch(Search):
-    """A search among smooth prototypes, for the one winner of dense samples; anything else it does as any search.
-
-    Parameters
-    ----------
-    codebook, p_norm, dtype, center, make_scores, normalize
-        As in `Search`.
-    lattice : Lattice
-        On which the prototypes are smooth.
-    """
-
-    def __init__(
-        self,
-        codebook: Tensor,
-        p_norm: float,
-        dtype: torch.dtype,
-        center: Tensor | None = None,
-        make_scores: Callable[[Tensor, float], Scores] | None = None,
-        *,
-        normalize: bool = False,
-        lattice: Lattice,
-    ) -> None:
-        super().__init__(codebook, p_norm, dtype, center, make_scores, normalize=normalize)
-        large = max(lattice.height, lattice.width) >= FEWEST_ROWS and codebook.numel() >= FEWEST_VALUES
-        factor = self._scores.factor if large and codebook.device.type == "cpu" else None
-        self._bands = None if factor is None else Bands(factor, lattice)
-
-    def _winners(self, samples: Tensor, n: int, k: int) -> Tensor:
-        """The k best units of the first `n` centered rows: (k, n)."""
-        if self._bands is None or k > 1:
-            return super()._winners(samples, n, k)
-        return self._bands.winners(samples[:n])[None]
+def make_bands(factor: Tensor | None, lattice: Lattice) -> "Bands | None":
+    """The bands of a map, given the right factor of its scores; None where it is better searched as a whole."""
+    if factor is None or factor.device.type != "cpu":
+        return None
+    long = max(lattice.height, lattice.width) >= FEWEST_LATTICE_ROWS
+    return Bands(factor, lattice) if long and factor.numel() >= FEWEST_VALUES else None
 
 
 class Bands:
-    """The units of a lattice in overlapping bands of rows, or of columns where those are longer.
+    """The units of a lattice in overlapping bands of lattice rows, or of columns where there are more of those.
 
     Parameters
     ----------
@@ -81,16 +52,19 @@ class Bands:
         if lattice.width > lattice.height:
             units, grid = units.mT, grid.mT
         _, height, width = units.shape
-        coarse = grid[:, STEP // 2 :: STEP, STEP // 2 :: STEP]
+        middle = SPACING // 2
+        coarse = grid[:, middle::SPACING, min(middle, width - 1) :: SPACING]
         _, n_bands, self._n_coarse_columns = coarse.shape
         self._coarse = coarse.flatten(1)
         lead = MARGIN if lattice.periodic else 0
         if lattice.periodic:
             units, grid = (torch.cat([rows[:, -lead:], rows, rows[:, :lead]], dim=1) for rows in (units, grid))
-        firsts = [lead - MARGIN + STEP * band for band in range(n_bands)]
+        firsts = [lead - MARGIN + SPACING * band for band in range(n_bands)]
         self._bands = [
-            slice(max(0, first) * width, min(height + 2 * lead, first + STEP + 2 * MARGIN) * width) for first in firsts
+            slice(max(0, first) * width, min(height + 2 * lead, first + SPACING + 2 * MARGIN) * width)
+            for first in firsts
         ]
+        self._band_dtype = np.min_scalar_type(n_bands)
         self._factor, self._units = grid.flatten(1), units.flatten()
 
     def winners(self, samples: Tensor) -> Tensor:
@@ -99,7 +73,7 @@ class Bands:
         place = torch.empty(n, dtype=torch.int64)
         _first_minima(samples, self._coarse, place)
         band = place.numpy() // self._n_coarse_columns
-        order = torch.from_numpy(np.argsort(band.astype(np.uint16), kind="stable"))  # by counting
+        order = torch.from_numpy(np.argsort(band.astype(self._band_dtype), kind="stable"))  # by counting
         ordered = torch.index_select(samples, 0, order, out=scratch("ordered", n, width, samples))
         stops = np.bincount(band, minlength=len(self._bands)).cumsum().tolist()
         for columns, start, stop in zip(self._bands, [0, *stops], stops, strict=False):

@@ -1,6 +1,7 @@
 """The search of training on large maps: coarse to fine, over bands of the lattice."""
 
 from functools import partial
+from itertools import product
 from unittest.mock import patch
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 
 from sktopo import TopographicMap
-from sktopo._banded_search import FEWEST_VALUES, BandedSearch, Bands
+from sktopo._bands import FEWEST_VALUES, Bands
 from sktopo._local_scores import local_scores
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
@@ -33,8 +34,14 @@ def unfolded(lattice, places, seed=0):
     return circles.reshape(len(places), 4) @ directions
 
 
-@pytest.mark.parametrize("shape", [(38, 34), (34, 39), (36, 35), (40, 33)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        *product([(38, 34), (34, 39), (36, 35), (40, 33)], [torch.float32, torch.float64]),
+        # units so far apart that float32 cannot tell neighbors from each other
+        *product([(1400, 1), (2, 700)], [torch.float64]),
+    ],
+)
 def test_on_an_unfolded_map_it_finds_the_nearest_unit(shape, dtype, arrangement, rng):
     lattice = make_lattice(arrangement["lattice"], *shape, arrangement["periodic"])
     W = unfolded(lattice, lattice.coordinates().numpy())
@@ -46,13 +53,13 @@ def test_on_an_unfolded_map_it_finds_the_nearest_unit(shape, dtype, arrangement,
     distance = cdist(X, W)
     least, second = np.partition(distance, 1, axis=1)[:, :2].T
     clear = second - least > 1e-4  # to float32
-    found = BandedSearch(torch.from_numpy(W), 2.0, dtype, lattice=lattice).bmu(torch.from_numpy(X).to(dtype))
+    found = Search(torch.from_numpy(W), 2.0, dtype, smooth_on=lattice).bmu(torch.from_numpy(X).to(dtype))
     np.testing.assert_array_equal(found.numpy()[clear], distance.argmin(axis=1)[clear])
 
 
 def searches(lattice, W, make_scores=None):
     """The search, and the one among all units."""
-    banded = BandedSearch(torch.from_numpy(W), 2.0, torch.float64, make_scores=make_scores, lattice=lattice)
+    banded = Search(torch.from_numpy(W), 2.0, torch.float64, make_scores=make_scores, smooth_on=lattice)
     return banded, Search(torch.from_numpy(W), 2.0, torch.float64, make_scores=make_scores)
 
 
