@@ -39,8 +39,7 @@ class FittedMap(Model):
     @classmethod
     def of(cls, estimator: Any) -> "FittedMap":
         """Read an estimator; NotFittedError if there is nothing to read."""
-        check_is_fitted(estimator)
-        codebook = as_tensor(estimator.codebook_)
+        codebook = codebook_of(estimator)
         codebook = codebook.to(_device(estimator, codebook))
         sides = (estimator.height_, estimator.width_)
         fitted = cls.described_by(estimator, *sides, codebook=codebook, sigma=estimator.sigma_)
@@ -66,6 +65,22 @@ class FittedMap(Model):
     def wide_search(self) -> Search:
         """A search that computes in the widest type."""
         return self.search(wide_dtype(self.codebook.device))
+
+
+def codebook_of(estimator: Any) -> Tensor:
+    """The codebook of an estimator, which its user may have replaced; NotFittedError if there is none."""
+    check_is_fitted(estimator)
+    given, expected = estimator.codebook_, (estimator.height_ * estimator.width_, estimator.n_features_in_)
+    shape = getattr(given, "shape", None)
+    if shape is None or tuple(shape) != expected:
+        raise ValueError(
+            f"codebook_ must be an array of shape (n_units, n_features) = {expected}, got "
+            + (f"a {type(given).__name__}." if shape is None else f"{tuple(shape)}.")
+        )
+    codebook = as_tensor(given)
+    if math.isnan(float(codebook.amax())):
+        raise ValueError("codebook_ has missing values (NaN), from which nothing is near or far.")
+    return codebook
 
 
 def open_source(

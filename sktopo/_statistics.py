@@ -116,7 +116,12 @@ class UnitStatistics:
         return cls.from_table(table, x.shape[1])
 
     def __add__(self, other: "UnitStatistics") -> "UnitStatistics":
-        """Statistics of both sets of samples together."""
+        """Statistics of both sets of samples together; ValueError if they are of different maps."""
+        if not isinstance(other, UnitStatistics):
+            return NotImplemented
+        if self.sums.shape != other.sums.shape:
+            shapes = f"{tuple(self.sums.shape)} and {tuple(other.sums.shape)}"
+            raise ValueError(f"Statistics of different maps do not add: (n_units, n_features) = {shapes}.")
         return self.plus(other, 1.0)
 
     def plus(self, other: "UnitStatistics", factor: float) -> "UnitStatistics":

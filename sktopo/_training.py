@@ -29,6 +29,7 @@ from sktopo.annealing import collapses
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES
+from sktopo.neighborhoods import NEIGHBORHOODS
 from sktopo.schedules import sigma_schedule
 from sktopo.solvers import (
     LARGEST_BATCH,
@@ -114,9 +115,9 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
     generator = make_generator(estimator.random_state)
     settings = Settings(batch_size=estimator.batch_size, generator=generator)
     if hasattr(estimator, "codebook_"):
+        problem, state = _resumed(estimator, source)
         seen, dtype = estimator.weight_seen_, as_tensor(estimator.codebook_).cpu().numpy().dtype
         curve = as_tensor(estimator.loss_curve_).cpu().numpy()
-        problem, state = _resumed(estimator, source)
     else:
         seen, dtype, curve = 0.0, _dtype(source), np.empty(0)
         problem, codebook, warning = _problem(estimator, StreamSolver, source, generator)
@@ -167,7 +168,8 @@ def _problem(
         check_known(extent.unknown, extent.total_weight)
     frame, sides = moments.frame, _sides(estimator, rows.total_weight, moments)
     check_affordable(*sides, rows.n_features)
-    schedule = sigma_schedule(*sides, estimator.sigma_initial, estimator.sigma_final, kind.hold)
+    spread = NEIGHBORHOODS[estimator.neighborhood].axis_spread
+    schedule = sigma_schedule(*sides, estimator.sigma_initial, estimator.sigma_final, kind.hold, axis_spread=spread)
     problem = Problem.described_by(estimator, *sides, schedule=schedule, frame=frame)
     warning = _collapse_warning(problem, moments)
     if isinstance(estimator.init, str):
@@ -213,7 +215,8 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     if math.isinf(estimator.weight_seen_):  # after fit, sigma stays where it is
         bounds = (fitted.sigma, fitted.sigma)
     fitted.winner.check_temperature(fitted.temperature)
-    schedule = sigma_schedule(lattice.height, lattice.width, *bounds, StreamSolver.hold)
+    spread = fitted.neighborhood.axis_spread
+    schedule = sigma_schedule(lattice.height, lattice.width, *bounds, StreamSolver.hold, axis_spread=spread)
     problem = Problem.described_by(estimator, lattice.height, lattice.width, schedule=schedule, frame=frame)
     mass, sums = (as_tensor(values).to(codebook) for values in (estimator.unit_counts_, estimator.unit_sums_))
     counts, observed = (mass, None) if mass.ndim == 1 else (mass.amax(dim=1), mass)

@@ -20,6 +20,8 @@ from sktopo._namespaces import Namespace, as_tensor, dispatches
 
 def check_plain(values: Any, name: str = "X") -> None:
     """Raise ValueError for what NumPy would silently turn into other numbers: masked values, dates and times."""
+    if values is None:
+        raise ValueError(f"{name} is None; pass an array of shape (n_samples, n_features).")
     if np.ma.is_masked(values):
         how = f"pass {name}.filled(np.nan)" if name == "X" else "fill in what is masked"
         raise ValueError(f"{name} is a masked array, whose mask would be lost; {how}.")

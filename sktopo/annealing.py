@@ -38,7 +38,8 @@ def critical_temperature(
 
     ``T_c = lambda_max(C) lambda_max(D^-1 G^T (I - 11^T / K) G)``, with `C` the covariance of the samples, `G` the
     row-normalized neighborhood of the `K` units and `D` the diagonal of its column sums. A useful soft map has a
-    temperature well below, such as a twentieth of it.
+    temperature well below, such as a twentieth of it. The formula is for squared Euclidean distances of complete rows;
+    with ``normalize=True`` maps may collapse elsewhere.
 
     Parameters
     ----------

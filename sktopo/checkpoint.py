@@ -13,7 +13,8 @@ class Checkpoint:
 
     With ``som.set_callbacks(Checkpoint(path))``, ``som.fit(X)`` on the same data and parameters continues from the file
     if there is one, and starts otherwise. On the same machine the map that comes out is that of an undisturbed fit, to
-    the bit. The file is replaced atomically and removed on success.
+    the bit. The file is replaced atomically and removed on success. It belongs to one fit: set none in a search, whose
+    fits would share it.
 
     Parameters
     ----------
@@ -26,7 +27,8 @@ class Checkpoint:
     ----------
     latest : TopographicMap or None
         The map as it was when an epoch (stage) last ended. After Ctrl-C it holds what had been learned, and is ready
-        for `predict`, `transform`, `save` and `partial_fit`; `labels_` and `quantization_error_` are not set.
+        for `predict`, `transform`, `save` and `partial_fit` (which goes on at its `sigma_`); `labels_` and
+        `quantization_error_` are not set.
 
     Raises
     ------

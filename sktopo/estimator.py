@@ -14,7 +14,7 @@ from sktopo import maps, persistence
 from sktopo._assignment import WINNERS
 from sktopo._callbacks import CallbackSupportMixin, CallbackWatcher
 from sktopo._device import chunk_rows
-from sktopo._fitted import FittedMap, answer, answer_lazily, lazily, open_query, open_source
+from sktopo._fitted import FittedMap, answer, answer_lazily, codebook_of, lazily, open_query, open_source
 from sktopo._forks import in_any_process
 from sktopo._means import distances_to_bmu
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
@@ -56,8 +56,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     Parameters
     ----------
     height, width : int or "auto", default=10
-        Sides of the map, in units. "auto" makes about ``5 sqrt(n_samples)`` units, with sides in the ratio of the
-        data's two leading standard deviations; a side that is given is kept.
+        Sides of the map, in units. "auto" makes about ``5 sqrt(n)`` units, `n` being the sum of the sample
+        weights, with sides in the ratio of the data's two leading standard deviations; a side that is given is kept.
     lattice : {"rectangular", "hexagonal"}, default="rectangular"
         Arrangement of the units.
     periodic : bool, default=False
@@ -72,7 +72,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Function of the lattice distance; the Gaussian is ``exp(-d^2 / (2 sigma^2))``.
     sigma_initial, sigma_final : float, optional
         First and last radius of the neighborhood, in lattice units; the first is at least the last. None: a quarter of
-        the longer side, and ``max(0.5, 0.5 + ln(n_units / 100) / 4)``, but never more than a given `sigma_initial`.
+        the longer side, and ``max(0.5, 0.5 + ln(n_units / 100) / 4)``, but never more than a given `sigma_initial`; a
+        bubble ends at 2 times, an Epanechnikov neighborhood at sqrt(6) times that, where they smooth as much.
         A smaller `sigma_final` follows the data more closely and folds more.
     winner : {"nearest", "local"}, default="nearest"
         The unit that takes a sample in training, and around which hard activations lie: the nearest prototype
@@ -252,7 +253,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
-            If `temperature` is above the critical one, so that every prototype lies at the mean of X.
+            If `temperature` is above the critical one, so that every prototype lies at the mean of X (known for p = 2
+            and rows that are complete and not normalized).
         """
         check_supported(self)
         with features_of_the_map(self):
@@ -529,7 +531,9 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         -------
         TopographicLayer
             With this map's geometry, norm and neighborhood, and ``lattice_p_norm=2``. It does not know missing values:
-            the unit of a row with NaN means nothing.
+            the unit of a row with NaN means nothing. It holds no sigma and no temperature either: what `transform`
+            returns is ``layer.coordinates(z, som.sigma_, som.temperature)`` or ``layer.activations`` of the same, with
+            `z` normalized by the layer itself.
 
         Raises
         ------
@@ -562,6 +566,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ------
         sklearn.exceptions.NotFittedError
             If the map is not fitted.
+        ValueError
+            If a parameter or the codebook was since set to what `load` would refuse.
 
         Examples
         --------
@@ -577,7 +583,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         >>> bool((again.predict(X) == som.labels_).all())
         True
         """
-        check_is_fitted(self)
+        self._validate_params()
+        codebook_of(self)
         content = {
             "estimator": type(self).__name__,
             "parameters": self.get_params(deep=False),

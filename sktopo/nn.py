@@ -149,7 +149,7 @@ class TopographicLayer(nn.Module):
         for name, value in (("normalize", normalize), ("periodic", periodic)):
             if not isinstance(value, bool):
                 raise ValueError(f"{name} must be True or False, got {value!r}.")
-        if dtype is not None and not dtype.is_floating_point:
+        if dtype is not None and not getattr(dtype, "is_floating_point", False):
             raise ValueError(f"dtype must be a floating point type, got {dtype!r}.")
         if generator is not None and not isinstance(generator, torch.Generator):
             raise ValueError(f"generator must be a torch.Generator, got {generator!r}.")

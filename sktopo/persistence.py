@@ -257,7 +257,7 @@ CODECS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
 def _unpack(file: BinaryIO, size: int) -> dict[str, Any]:
     file.seek(max(0, size - END_BYTES))
     if not file.read().startswith(END):
-        raise ValueError("it does not end where the archive ends")
+        raise ValueError("it is cut short, or was written by another program")
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if any(m.compress_type != zipfile.ZIP_STORED or m.file_size != m.compress_size for m in members):

@@ -46,21 +46,25 @@ class ExponentialSchedule:
         return self.final if annealed == 1 else self.initial * (self.final / self.initial) ** annealed
 
 
-def default_sigma_final(height: int, width: int) -> float:
+def default_sigma_final(height: int, width: int, axis_spread: float = 1.0) -> float:
     """The radius at which a map of this size is about as well ordered as it is accurate.
 
     Larger maps need a wider neighborhood, or they fold: ``0.5 + ln(height * width / 100) / 4``, at least 0.5. Twice the
-    sides add 0.35 (docs/decisions/0003-batch-defaults.md).
+    sides add 0.35. Another neighborhood than the Gaussian is as wide if it spreads as far along an axis
+    (docs/decisions/0003-batch-defaults.md).
 
     Parameters
     ----------
     height, width : int
         Sides of the map, in units.
+    axis_spread : float, default=1.0
+        Root mean square offset along an axis, in sigmas, of what the neighborhood weighs: 1 for a Gaussian, 1 / 2 for a
+        bubble, 1 / sqrt(6) for an Epanechnikov neighborhood.
 
     Returns
     -------
     float
-        Radius in lattice units: 0.5 at 10 x 10, 1.05 at 30 x 30, 1.65 at 100 x 100.
+        Radius in lattice units: 0.5 at 10 x 10, 1.05 at 30 x 30, 1.65 at 100 x 100, over the spread.
 
     Examples
     --------
@@ -68,11 +72,11 @@ def default_sigma_final(height: int, width: int) -> float:
     >>> round(default_sigma_final(30, 30), 2)
     1.05
     """
-    return max(0.5, 0.5 + math.log(height * width / 100) / 4)
+    return max(0.5, 0.5 + math.log(height * width / 100) / 4) / axis_spread
 
 
 def sigma_schedule(
-    height: int, width: int, initial: float | None, final: float | None, hold: float = 0.2
+    height: int, width: int, initial: float | None, final: float | None, hold: float = 0.2, *, axis_spread: float = 1.0
 ) -> ExponentialSchedule:
     """The schedule of sigma for a map, with defaults for what is None.
 
@@ -86,6 +90,8 @@ def sigma_schedule(
         Last radius; None is `default_sigma_final`, at most `initial`.
     hold : float, default=0.2
         Share of the run, at its end, that stays at `final`.
+    axis_spread : float, default=1.0
+        As in `default_sigma_final`.
 
     Returns
     -------
@@ -93,7 +99,7 @@ def sigma_schedule(
         Sigma as a function of progress.
     """
     if final is None:
-        final = default_sigma_final(height, width)
+        final = default_sigma_final(height, width, axis_spread)
         final = final if initial is None else min(initial, final)
     if initial is None:
         initial = max(max(height, width) / 4, final)

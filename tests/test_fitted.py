@@ -31,3 +31,21 @@ def test_wide_answers_come_in_small_chunks(iris):
     _, source = open_query(som, np.tile(iris[0], (20, 1)), columns=10_000)
     assert max(len(x) for x, _ in source.chunks()) == 64
     assert source.dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("replace", "message"),
+    [
+        (lambda W: W[:5], r"codebook_ must be an array of shape .* = \(9, 4\), got \(5, 4\)"),
+        (lambda W: W[:, :3], r"= \(9, 4\), got \(9, 3\)"),
+        (lambda W: W.reshape(3, 3, 4), r"= \(9, 4\), got \(3, 3, 4\)"),
+        (lambda W: W.tolist(), "got a list"),
+        (lambda W: np.where(np.isclose(W, W.max()), np.nan, W), "codebook_ has missing values"),
+    ],
+)
+@pytest.mark.parametrize("method", ["predict", "transform", "score", "partial_fit", "save"])
+def test_a_codebook_that_was_replaced_is_checked(replace, message, method, iris, tmp_path):
+    som = TopographicMap(3, 3).fit(iris[0])
+    som.codebook_ = replace(som.codebook_)
+    with pytest.raises(ValueError, match=message):
+        getattr(som, method)(tmp_path / "map" if method == "save" else iris[0])

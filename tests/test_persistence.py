@@ -1,4 +1,5 @@
 import contextlib
+import copy
 import io
 import json
 import os
@@ -106,6 +107,14 @@ def test_permissions_are_those_of_any_new_file_or_of_the_old_one(fitted, tmp_pat
     path.chmod(0o640)
     fitted.save(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("wrong", [{"output": "coords"}, {"height": 0}, {"p_norm": 0.3}, {"normalize": "x"}])
+def test_what_load_would_refuse_is_not_saved(wrong, saved, fitted):
+    before = saved.read_bytes()
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        copy.deepcopy(fitted).set_params(**wrong).save(saved)
+    assert saved.read_bytes() == before
 
 
 def test_nothing_fitted_nothing_saved(tmp_path):

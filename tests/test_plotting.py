@@ -307,6 +307,19 @@ def test_the_training_curve_is_the_loss(iris):
     assert display.ax_.get_xlabel() == "epoch"
 
 
+@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+def test_a_region_that_crosses_the_edge_of_a_torus_is_named_in_its_middle(lattice):
+    row = np.arange(60).repeat(60)
+    outer = (row >= 40) | (row < 12)  # 32 rows, whose middle is row 55.5
+    display = LabelMapDisplay(
+        np.stack([~outer, outer], axis=1), np.array(["inner", "outer"]), (60, 60), lattice=lattice, periodic=True
+    ).plot()
+    spacing = 1 if lattice == "rectangular" else np.sqrt(3) / 2
+    places = {text.get_text(): text.get_position()[1] / spacing for text in display.ax_.texts}
+    assert places["outer"] == pytest.approx(55.5, abs=1)
+    assert places["inner"] == pytest.approx(25.5, abs=1)
+
+
 @pytest.mark.parametrize("rule", [{}, {"winner": "local"}, {"winner": "local", "temperature": 0.2}], ids=str)
 @pytest.mark.parametrize(
     ("solver", "max_iter", "step"),

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from sktopo.schedules import ExponentialSchedule, default_sigma_final, sigma_schedule
@@ -17,6 +19,12 @@ def test_bad_schedules_are_refused(arguments):
 @pytest.mark.parametrize(("side", "expected"), [(2, 0.5), (10, 0.5), (30, 1.05), (100, 1.65)])
 def test_default_sigma_final_grows_with_the_map(side, expected):
     assert default_sigma_final(side, side) == pytest.approx(expected, abs=0.01)
+
+
+def test_other_neighborhoods_end_as_wide_as_the_gaussian():
+    assert default_sigma_final(10, 10, 1 / 2) == 1
+    assert sigma_schedule(10, 10, None, None, axis_spread=1 / math.sqrt(6)).final == pytest.approx(0.5 * math.sqrt(6))
+    assert sigma_schedule(10, 10, 0.8, None, axis_spread=1 / 2).final == 0.8
 
 
 def test_the_schedule_of_sigma_fills_in_what_is_none():

@@ -118,7 +118,14 @@ def test_the_number_of_rows_stops_growing():
     assert default_rows(5_000, 100) == 40_000
     assert default_rows(10**5, 600) == 90_000
     assert [default_rows(n, 600) for n in (10**6, 10**7, 10**9)] == [90_000] * 3
-    assert default_rows(60_000, 10_000) == 100_000  # never ten rows for each of very many units
+    assert default_rows(10**8, 10_000) == 1_500_000
+
+
+def test_small_data_are_drawn_in_whole_passes():
+    assert default_rows(27_000, 400) == 54_000
+    assert [default_rows(n, 100) for n in (40_000, 41_000)] == [40_000] * 2  # enough
+    assert default_rows(60_000, 10_000) == 120_000  # at least ten rows for each unit
+    assert default_rows(100_000, 900) == 100_000
 
 
 @pytest.mark.parametrize("batch_size", [None, 700])

@@ -3,6 +3,7 @@ import pytest
 import torch
 from oracles import batch_epoch, lattice_distances, neighborhood_matrix
 
+from sktopo import chunk_statistics
 from sktopo._fixed_point import Grid
 from sktopo._frame import DataRange
 from sktopo._smoothing import make_smoother
@@ -129,3 +130,12 @@ def test_statistics_compare_by_identity():
     first, second = (UnitStatistics.zeros(3, torch.zeros(2, 2)) for _ in range(2))
     assert first == first
     assert first != second
+
+
+def test_statistics_of_different_maps_do_not_add(rng):
+    X = rng.normal(size=(20, 3))
+    statistics = chunk_statistics(X, X[:4])
+    with pytest.raises(ValueError, match=r"different maps do not add: .* \(4, 3\) and \(5, 3\)"):
+        statistics + chunk_statistics(X, X[:5])
+    with pytest.raises(TypeError, match="unsupported operand"):
+        statistics + 3

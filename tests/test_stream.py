@@ -8,7 +8,6 @@ from sklearn.base import clone
 
 from sktopo import TopographicMap
 from sktopo.metrics import topographic_error
-from sktopo.solvers._stream import default_rows
 
 
 @pytest.fixture(scope="module")
@@ -133,23 +132,6 @@ def test_auto_streams_through_many_rows(sheet):
     assert TopographicMap(5, 5, max_iter=1).fit(sheet[:10_000]).n_iter_ == 1
     som = TopographicMap(5, 5).fit(sheet)
     assert som.n_iter_ == 4  # the least whole number of passes over 12 000 rows that makes 40 000
-
-
-@pytest.mark.parametrize(
-    ("n_rows", "n_units", "expected"),
-    [
-        (1_000, 100, 20_000),  # at most 20 passes
-        (27_000, 400, 54_000),
-        (40_000, 100, 40_000),
-        (41_000, 100, 40_000),  # enough for the units
-        (100_000, 600, 90_000),
-        (60_000, 10_000, 120_000),
-        (100_000, 900, 100_000),
-        (10**8, 10_000, 1_500_000),
-    ],
-)
-def test_how_many_rows_are_drawn(n_rows, n_units, expected):
-    assert default_rows(n_rows, n_units) == expected
 
 
 def test_auto_takes_a_fraction_of_many_rows_only(sheet):

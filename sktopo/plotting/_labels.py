@@ -8,6 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from sktopo._assignment import expected_coordinates
 from sktopo._pipelines import unwrapped
 from sktopo.lattices import Lattice
 from sktopo.plotting._cells import Cells
@@ -212,7 +213,7 @@ def named_units(labels: NDArray[np.int64], cells: Cells, size: float) -> list[tu
     regions = [region for region in _regions(labels[known[nearest]], cells.lattice) if (labels[region] >= 0).any()]
     widths = [size * np.sqrt(len(region)) for region in regions]
     pairs = sorted(zip(regions, widths, strict=True), key=lambda pair: -len(pair[0]))
-    return [(_innermost(region, labels, cells), width) for region, width in pairs if width >= REGION_POINTS]
+    return [(_innermost(region, labels, cells.lattice), width) for region, width in pairs if width >= REGION_POINTS]
 
 
 def _regions(labels: NDArray[np.int64], lattice: Lattice) -> list[NDArray[np.int64]]:
@@ -224,8 +225,10 @@ def _regions(labels: NDArray[np.int64], lattice: Lattice) -> list[NDArray[np.int
     return [np.flatnonzero(region == i) for i in range(n)]
 
 
-def _innermost(region: NDArray[np.int64], labels: NDArray[np.int64], cells: Cells) -> int:
-    """The unit with samples that is nearest to the middle of a region."""
-    middle = cells.centers[region].mean(axis=0)
+def _innermost(region: NDArray[np.int64], labels: NDArray[np.int64], lattice: Lattice) -> int:
+    """The unit with samples that is nearest to the middle of a region, which may cross the edges of a torus."""
+    coordinates = lattice.coordinates()
+    alike = coordinates.new_full((1, len(region)), 1 / len(region))
+    middle = expected_coordinates(alike, lattice, coordinates[region])
     bearers = region[labels[region] >= 0]
-    return int(bearers[((cells.centers[bearers] - middle) ** 2).sum(axis=1).argmin()])
+    return int(bearers[lattice.sqdist(coordinates[bearers], middle).argmin()])
