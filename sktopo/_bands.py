@@ -32,7 +32,7 @@ def make_bands(factor: Tensor | None, lattice: Lattice) -> "Bands | None":
     if factor is None or factor.device.type != "cpu":
         return None
     long = max(lattice.height, lattice.width) >= FEWEST_LATTICE_ROWS
-    return Bands(factor, lattice) if long and factor.numel() >= FEWEST_VALUES else None
+    return Bands(factor, lattice) if long and factor[:-1].numel() >= FEWEST_VALUES else None
 
 
 class Bands:
@@ -70,7 +70,7 @@ class Bands:
     def winners(self, samples: Tensor) -> Tensor:
         """The winner (n,) of each centered sample (n, n_features + 1), whose last feature is 1."""
         n, width = samples.shape
-        place = torch.empty(n, dtype=torch.int64)
+        place = torch.empty(n, dtype=torch.int64, device="cpu")
         _first_minima(samples, self._coarse, place)
         band = place.numpy() // self._n_coarse_columns
         order = torch.from_numpy(np.argsort(band.astype(self._band_dtype), kind="stable"))  # by counting

@@ -2,8 +2,9 @@
 
 A search is prepared once for a codebook and then asked chunk by chunk, from any thread; scores exist only for one
 cache-sized block of rows at a time. Samples and prototypes are centered on the codebook and scaled by a power of two
-(both exact or to the last bit), so that large offsets and huge or tiny values do no harm. A row's answer never depends
-on the rows beside it: blocks have shapes for which matrix products are reproducible row by row.
+(both exact or to the last bit), so that large offsets and huge or tiny values do no harm. Except where
+winners are sought coarse to fine, a row's answer never depends on the rows beside it: blocks have shapes for which
+matrix products are reproducible row by row.
 """
 
 import math

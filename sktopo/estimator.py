@@ -98,7 +98,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         "stream" above.
     max_iter : float, optional
         Passes over the data; only "stream" and "gradient" take fractions. None: 20 for "batch". For "stream" 150 rows a
-        unit, at least 40 000 and at most each row once; with fewer than 40 000 rows, or 10 a unit, as many whole passes
+        unit, at least 40 000, in at most one pass; with fewer than 40 000 rows, or 10 a unit, as many whole passes
         as make up for it, at most 20. For "gradient" 300 rows a unit, and at least 100 000, in 1 to 100 passes.
     tol : float, default=0.0
         "batch" and "gradient" stop once sigma is constant and the prototypes move less than `tol` times the data's

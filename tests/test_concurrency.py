@@ -113,6 +113,7 @@ def test_what_the_process_has_set_changes_no_map(change, back, value, X, serial)
     change(value)
     try:
         found = [clone(som).fit(X) for som in MAPS]
+        TopographicMap(40, 40, solver="stream", sigma_final=1.3).fit(np.tile(X, (1, 2**17 // 1600 // X.shape[1] + 1)))
         answers = [som.transform(X) for som in found]
         again = [som.partial_fit(X[:100]).u_matrix() for som in found]
     finally:

@@ -40,8 +40,9 @@ ROWS_PER_FREEDOM = 100
 RESTING_MEMORY = 4
 SMALLEST_STEP = 512
 LARGEST_STEP = 12_288
-# From this spread of the neighborhood on, in spacings of the units, prototypes are smooth (decision 7).
-SMOOTH_SPREAD = 1.0
+# From this spread of the neighborhood on, in spacings of the units, prototypes are smooth, if the map has unfolded: if
+# its first spread was this share of the longer side (docs/decisions/0007-coarse-to-fine-search.md).
+SMOOTH_SPREAD, UNFOLDING_SPREAD = 1.2, 1 / 8
 # The smallest share of a step, in multiplications, that is worth handing to a worker.
 WORTHWHILE = 4e7
 # Each share of a step has a table of sums of its own: there are at most so many, and they take no more than this.
@@ -51,9 +52,9 @@ MOST_SHARES, SHARES_VALUES = 8, 2**20
 def default_rows(n_rows: int, n_units: int) -> int:
     """Rows that a fit draws in all.
 
-    Where there are at least 40 000 rows and 10 for each unit: 150 for each unit, at least 40 000, each at most once.
-    Where there are fewer: as many whole passes as make up for it, at most 20. (After a part of a pass some rows would
-    count more than others.)
+    Where there are at least 40 000 rows and 10 for each unit: 150 for each unit, at least 40 000, in at most one
+    pass. Where there are fewer: as many whole passes as make up for it, at most 20, because a map of few rows is worse
+    where some of them count more than others.
     """
     passes = min(MOST_PASSES, math.ceil(max(FEWEST_ROWS, FEWEST_ROWS_PER_UNIT * n_units) / n_rows))
     return passes * n_rows if passes > 1 else min(n_rows, max(FEWEST_ROWS, ROWS_PER_UNIT * n_units))
@@ -86,6 +87,8 @@ class Stage:
         self.lattice = lattice
         self._smoother = make_smoother(lattice, problem.neighborhood)
         self._spacing = math.sqrt(math.prod(lattice.extent) / lattice.n_units)
+        first, sides = problem.schedule.initial, (problem.lattice.height, problem.lattice.width)
+        self._unfolds = first * problem.neighborhood.axis_spread >= UNFOLDING_SPREAD * max(sides)
 
     def run(self, state: State, steps: Iterable[tuple[Subset, float]], passes: float) -> State:
         """The state after some steps, each of so many rows at a sigma; `passes` over the data have been made by then.
@@ -126,7 +129,7 @@ class Stage:
 
     def _leaves_smooth(self, sigma: float) -> bool:
         """Whether prototypes that were smoothed at a sigma are so much alike that few units tell where a winner is."""
-        return sigma * self.problem.neighborhood.axis_spread >= SMOOTH_SPREAD * self._spacing
+        return self._unfolds and sigma * self.problem.neighborhood.axis_spread >= SMOOTH_SPREAD * self._spacing
 
     def _assigned(self, codebook: Tensor, averaging: Averaging, rows: Subset, is_smooth: bool) -> Assigned:
         """What the units take of some rows; a search is as large as the map, and gone when this returns."""
