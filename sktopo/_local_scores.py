@@ -14,7 +14,8 @@ from sktopo._device import wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats
 from sktopo._powers import LARGEST_DIRECT_POWER, moderating_scale, multiplies_out, roots, sums_of_powers
-from sktopo._products import padded, row_by_row, scores
+from sktopo._products import padded, row_by_row
+from sktopo._right_factor import RightFactor
 from sktopo._scores import Scores
 from sktopo._sparse_search import SparseSearch
 from sktopo.distances import minkowski
@@ -52,13 +53,13 @@ class LocalEuclideanScores(LocalScores):
         super().__init__(centered, p_norm, average)
         wide = centered.to(wide_dtype(centered.device))
         smoothed = average(torch.cat([-2 * wide, wide.square().sum(dim=1, keepdim=True)], dim=1)).to(centered)
-        self._right = padded(smoothed.T)
-        self._repeats = Repeats(smoothed)
-        self.factor = None if self._repeats else self._right[:, : len(centered)]
+        right = padded(smoothed.T)
+        self._right, self._repeats = RightFactor(right), Repeats(smoothed)
+        self.factor = None if self._repeats else right[:, : len(centered)]
 
-    def fill(self, block: Tensor, samples: Tensor) -> None:
+    def of(self, samples: Tensor) -> Tensor:
         """One matrix product."""
-        self._repeats.copy_first(scores(samples, self._right, out=block))
+        return self._repeats.copy_first(self._right.scores(samples))
 
     def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
         """Squared distances to the smoothed prototypes, plus the spread of the prototypes around each unit."""
@@ -84,14 +85,14 @@ class LocalMinkowskiScores(LocalScores):
         if p_norm <= LARGEST_DIRECT_POWER:
             self.keep_powers()
 
-    def fill(self, block: Tensor, samples: Tensor) -> None:
+    def of(self, samples: Tensor) -> Tensor:
         """Distances to all prototypes, squared and averaged."""
         x = samples[:, :-1].to(self.codebook)
         if multiplies_out(self.p_norm):
             distance = roots(sums_of_powers(x, self.codebook, self.p_norm), self.p_norm)
         else:
             distance = minkowski(x, self.codebook, self.p_norm)
-        block[:, : len(self.codebook)] = row_by_row(self._average, distance.square_())
+        return row_by_row(self._average, distance.square_())
 
     def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
         """Roots of the local errors."""

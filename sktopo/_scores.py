@@ -10,7 +10,8 @@ from sktopo._device import wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats
 from sktopo._powers import LARGEST_DIRECT_POWER, elementwise_power, multiplies_out, sums_of_powers
-from sktopo._products import padded_units, scores
+from sktopo._products import padded_units
+from sktopo._right_factor import RightFactor
 from sktopo._sparse_search import SparseSearch
 from sktopo.distances import CANCELLED, minkowski
 
@@ -24,7 +25,7 @@ class Scores(ABC):
     Attributes
     ----------
     factor : Tensor of shape (n_features + 1, n_units) or None
-        The right factor of `scores`, where its product is all there is to be compared.
+        The right factor of the scores, where its product is all there is to be compared.
     """
 
     factor: Tensor | None = None
@@ -48,8 +49,11 @@ class Scores(ABC):
         self.largest_exponent = min(self.largest_exponent, int(LARGEST_POWER_EXPONENT / self.p_norm))
 
     @abstractmethod
-    def fill(self, block: Tensor, samples: Tensor) -> None:
-        """Write the scores of centered samples with a last feature of 1; the least of a row's first n_units wins."""
+    def of(self, samples: Tensor) -> Tensor:
+        """Scores of centered samples with a last feature of 1, valid until this thread asks again.
+
+        The least of a row's first n_units wins; there may be more columns.
+        """
 
     @abstractmethod
     def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
@@ -65,17 +69,17 @@ class EuclideanScores(Scores):
 
     def __init__(self, centered: Tensor, p_norm: float) -> None:
         super().__init__(centered, p_norm)
-        self._n_units = n_units = len(centered)
+        n_units = len(centered)
         # padded units have score 0 and are not looked at
-        self._right = centered.new_zeros(centered.shape[1] + 1, padded_units(n_units))
-        torch.mul(centered.T, -2, out=self._right[:-1, :n_units])
-        torch.sum(centered.square(), dim=1, out=self._right[-1, :n_units])
-        self._repeats = Repeats(centered)
-        self.factor = None if self._repeats else self._right[:, :n_units]
+        right = centered.new_zeros(centered.shape[1] + 1, padded_units(n_units))
+        torch.mul(centered.T, -2, out=right[:-1, :n_units])
+        self._sqnorm = torch.sum(centered.square(), dim=1, out=right[-1, :n_units])
+        self._right, self._repeats = RightFactor(right), Repeats(centered)
+        self.factor = None if self._repeats else right[:, :n_units]
 
-    def fill(self, block: Tensor, samples: Tensor) -> None:
+    def of(self, samples: Tensor) -> Tensor:
         """One matrix product."""
-        self._repeats.copy_first(scores(samples, self._right, out=block))
+        return self._repeats.copy_first(self._right.scores(samples))
 
     def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
         """``sqrt(|x|^2 + score)``."""
@@ -83,7 +87,7 @@ class EuclideanScores(Scores):
 
     def cancelled(self, distance: Tensor, centered: Tensor) -> Tensor:
         """Where the square is small beside its terms: such pairs are computed again, directly."""
-        return distance.square() <= CANCELLED * (_sqnorm(centered) + self._right[-1, : self._n_units])
+        return distance.square() <= CANCELLED * (_sqnorm(centered) + self._sqnorm)
 
 
 class MinkowskiScores(Scores):
@@ -95,13 +99,13 @@ class MinkowskiScores(Scores):
         if p_norm <= LARGEST_DIRECT_POWER:
             self.keep_powers()
 
-    def fill(self, block: Tensor, samples: Tensor) -> None:
+    def of(self, samples: Tensor) -> Tensor:
         """Distances, one by one."""
-        block[:, : len(self.codebook)] = minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
+        return minkowski(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
 
     def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
         """The scores as they are."""
-        return block.clone()
+        return block
 
 
 class PowerScores(Scores):
@@ -115,12 +119,12 @@ class PowerScores(Scores):
         self.keep_powers()
         self._square_roots = max(0, math.ceil(math.log2(p_norm / 1.5)))
 
-    def fill(self, block: Tensor, samples: Tensor) -> None:
+    def of(self, samples: Tensor) -> Tensor:
         """Sums of powers, feature by feature."""
         powers = sums_of_powers(samples[:, :-1].to(self.codebook), self.codebook, self.p_norm)
         for _ in range(self._square_roots):
             powers.sqrt_()
-        block[:, : len(self.codebook)] = powers
+        return powers
 
     def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:  # noqa: ARG002
         """Roots of the powers."""

@@ -18,7 +18,7 @@ from sktopo._bands import make_bands
 from sktopo._device import block_rows, blocks, chunk_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import minima
-from sktopo._products import padded_units, rounded_rows
+from sktopo._products import rounded_rows
 from sktopo._scores import Scores, plain_scores
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
@@ -103,10 +103,10 @@ class Search:
             return _split(x, partial(self.best, k=k), partial(self._masked.best, k=k))
         centered = self._centered(x, ends)[0]
         if self._bands is not None and k == 1:
-            return self._bands.winners(centered[: len(x)])[:, None]
+            return self._bands.winners(centered, len(x))[:, None]
         found = torch.empty((k, len(x)), dtype=torch.int64, device=x.device)
-        for rows, block in self._blocks(centered, len(x)):
-            minima(block, found[:, rows])
+        for rows, samples in self._blocks(centered, len(x)):
+            minima(self._scores_of(samples, rows), found[:, rows])
         return found.T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
@@ -135,10 +135,10 @@ class Search:
         centered, exponent = self._centered(x, ends)
         if exponent is None:
             exponent = torch.full((len(x), 1), self._exponent, device=x.device)
-        for rows, block in self._blocks(centered, len(x)):
-            samples = centered[rows, :-1]
-            distance = self._scores.to_distance(block, samples)
-            row, unit = torch.nonzero(self._scores.cancelled(distance, samples), as_tuple=True)
+        for rows, samples in self._blocks(centered, len(x)):
+            own = centered[rows, :-1]
+            distance = self._scores.to_distance(self._scores_of(samples, rows), own)
+            row, unit = torch.nonzero(self._scores.cancelled(distance, own), as_tuple=True)
             result[rows] = torch.ldexp(distance, exponent[rows] + 1)
             row += rows.start
             for first in range(0, len(row), step):
@@ -157,18 +157,15 @@ class Search:
         return self._scores.for_gaps(self.codebook, self.p_norm, self.normalize)
 
     def _blocks(self, centered: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
-        """Consecutive blocks of the first `n` centered rows, and their scores, each valid until the next."""
+        """The first `n` centered rows in consecutive blocks, the last of which has its padding with it."""
         # Each call of torch may hand Python's lock to another worker, so all blocks are cut by one call.
-        size, start = -1, 0
-        for samples in torch.split(centered, self._rows):
-            stop = min(n, start + self._rows)
-            if stop - start != size:
-                size = stop - start
-                room = scratch("scores", len(samples), padded_units(self.n_units), centered)
-                block = room[:size, : self.n_units]
-            self._scores.fill(room, samples)
-            yield slice(start, stop), block
-            start = stop
+        for number, samples in enumerate(torch.split(centered, self._rows)):
+            start = number * self._rows
+            yield slice(start, min(n, start + self._rows)), samples
+
+    def _scores_of(self, samples: Tensor, rows: slice) -> Tensor:
+        """Scores (m, n_units) of a block without its padding, valid until this thread asks again."""
+        return self._scores.of(samples)[: rows.stop - rows.start, : self.n_units]
 
     def _centered(self, x: Tensor, ends: tuple[float, float]) -> tuple[Tensor, Tensor | None]:
         """Half the centered samples times 2^-exponent with a last feature of 1, and the exponents (n, 1) if not common.

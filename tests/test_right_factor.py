@@ -1,0 +1,75 @@
+"""The product that scores samples: right to rounding by oneDNN and by torch's BLAS, and each row on its own."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from settings import threads
+
+from sktopo import TopographicMap, _right_factor
+from sktopo._products import padded_units, rounded_rows
+from sktopo._right_factor import RightFactor
+
+
+@pytest.fixture(params=["here", "without oneDNN"])
+def product(request, monkeypatch):
+    """The product that this machine takes, and the one of a machine without oneDNN or AVX-512."""
+    if request.param == "without oneDNN":
+        monkeypatch.setattr(_right_factor, "_has_onednn", lambda: False)
+
+
+def factors(rng, n, width, n_columns):
+    """Samples and a right factor with independent columns."""
+    samples = torch.from_numpy(rng.normal(size=(n, width)).astype(np.float32))
+    return samples, torch.from_numpy(rng.normal(size=(width, n_columns)).astype(np.float32))
+
+
+@pytest.mark.usefixtures("product")
+@pytest.mark.parametrize("n_columns", [16, 100, 604])
+@pytest.mark.parametrize("width", [2, 9, 33, 321, 785])
+def test_scores_are_right_to_rounding(rng, width, n_columns):
+    samples, values = factors(rng, 192, width, n_columns)
+    expected = samples.double() @ values.double()
+    terms = samples.double().abs() @ values.double().abs()  # what rounding is relative to
+    error = (RightFactor(values).scores(samples).double() - expected).abs() / terms
+    assert float(error.max()) < 4e-7 * width**0.5
+
+
+@pytest.mark.usefixtures("product")
+@pytest.mark.parametrize("n_columns", [padded_units(n) for n in (1, 50, 101, 401)])
+@pytest.mark.parametrize("width", [9, 17, 64, 101, 400])
+def test_a_row_has_the_same_scores_beside_any_others(rng, width, n_columns):
+    samples, values = factors(rng, 1024, width, n_columns)
+    factor = RightFactor(values)
+    with threads(1):
+        alone = torch.cat([factor.scores(part).clone() for part in samples.split(64)])
+    for n, rows, start in itertools.product((1, 2), (65, 128, 200, 576, 900), (0, 1, 64)):
+        places = slice(start, start + rounded_rows(rows))
+        with threads(n):
+            assert torch.equal(factor.scores(samples[places]), alone[places])
+
+
+@pytest.mark.usefixtures("product")
+def test_columns_side_by_side_have_their_own_scores(rng):
+    samples, values = factors(rng, 128, 40, 300)
+    factor = RightFactor(values)
+    whole = factor.scores(samples).clone()
+    torch.testing.assert_close(factor.columns(slice(70, 250)).scores(samples), whole[:, 70:250])
+
+
+def test_without_onednn_a_map_is_the_same_to_rounding(rng, monkeypatch):
+    X = rng.normal(size=(3000, 12)).astype(np.float32)
+    som = TopographicMap(20, 20, random_state=0).fit(X)
+    monkeypatch.setattr(_right_factor, "_has_onednn", lambda: False)
+    other = TopographicMap(20, 20, random_state=0).fit(X)
+    np.testing.assert_allclose(other.quantization_error_, som.quantization_error_, rtol=1e-3)
+    assert np.mean(som.predict(X) == som.labels_) > 0.9999
+
+
+def test_float64_small_and_narrow_products_stay_with_the_blas(rng):
+    samples, values = factors(rng, 64, 33, 600)
+    assert RightFactor(values.double())._rows is None
+    assert RightFactor(values[:4])._rows is None
+    assert RightFactor(values[:, :16])._rows is None
+    assert RightFactor(values.double()).scores(samples.double()).dtype == torch.float64
