@@ -68,7 +68,7 @@ def is_available(device: torch.device) -> bool:
         False also for unknown kinds of devices.
     """
     if device.type == "cuda":
-        return torch.cuda.is_available()
+        return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
     return torch.backends.mps.is_available() if device.type == "mps" else device.type == "cpu"
 
 

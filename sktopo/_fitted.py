@@ -78,8 +78,8 @@ def codebook_of(estimator: Any) -> Tensor:
             + (f"a {type(given).__name__}." if shape is None else f"{tuple(shape)}.")
         )
     codebook = as_tensor(given)
-    if math.isnan(float(codebook.amax())):
-        raise ValueError("codebook_ has missing values (NaN), from which nothing is near or far.")
+    if not all(math.isfinite(end) for end in map(float, codebook.aminmax())):
+        raise ValueError("codebook_ has missing or infinite values, from which nothing is near or far.")
     return codebook
 
 

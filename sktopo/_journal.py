@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from dataclasses import fields
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,14 @@ class Journal:
         self._checkpoint = checkpoint
         self._fingerprint = fingerprint
         self._generator = generator
-        path = Path(os.fsdecode(checkpoint.path))
-        self._record = persistence.read(path) if path.exists() else None
+        path = persistence.check_place(checkpoint.path)
+        self._record = persistence.read(path).content if path.exists() else None
         if self._record is not None:
             if self._record.get("fingerprint") != fingerprint:
                 raise ValueError(
-                    f"The checkpoint {os.fspath(checkpoint.path)!r} belongs to other data or parameters: remove the "
-                    "file to start anew, or fit with what it was made with. Fits of a search need a file each."
+                    f"The checkpoint {os.fspath(checkpoint.path)!r} belongs to other data or parameters, or was made "
+                    "by other versions of sktopo, NumPy or torch: remove the file to start anew, or fit with what it "
+                    "was made with. Fits of a search need a file each."
                 )
             generator.set_state(torch.from_numpy(self._record["begin"]))
         self._begin = generator.get_state().numpy()
@@ -80,10 +82,15 @@ class Journal:
 
 
 def fingerprint_of(parameters: dict[str, Any], source: Source) -> str:
-    """What identifies parameters (but for their randomness, which is kept as it was) and rows with their weights."""
-    digest = hashlib.blake2b()
+    """What identifies parameters, rows with their weights, and the versions that compute.
+
+    Randomness is identified by a seed; entropy or a generator's state is kept as it was when the run began.
+    """
+    digest = hashlib.blake2b(json.dumps(persistence.versions()).encode())
     arrays: list[Any] = []
-    relevant = {name: value for name, value in parameters.items() if name not in ("random_state", "output")}
+    relevant = {name: value for name, value in parameters.items() if name != "output"}
+    if not isinstance(relevant["random_state"], Integral):
+        relevant["random_state"] = None
     digest.update(json.dumps(persistence.encoded(relevant, arrays)).encode())
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())

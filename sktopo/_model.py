@@ -72,7 +72,7 @@ class Model:
             neighborhood=self.neighborhood.name,
             winner=self.winner.name,
             lattice_p_norm=2,
-            device=device,
+            device="cpu" if device is None else device,  # whatever torch's default device is
             dtype=codebook.dtype if dtype is None else dtype,
             generator=torch.Generator(),  # leaves torch's own alone
         )

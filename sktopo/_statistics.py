@@ -11,7 +11,7 @@ from torch import Tensor
 from sktopo._device import blocks
 from sktopo._frame import Frame
 from sktopo._sparse import row_sums
-from sktopo._threads import scratch
+from sktopo._threads import is_forked, run_alone, scratch
 
 # A denominator below this share of the mean mass is rounding, and the old prototype is kept.
 NEGLIGIBLE_MASS = 1e-12
@@ -126,6 +126,9 @@ class UnitStatistics:
 
     def plus(self, other: "UnitStatistics", factor: float) -> "UnitStatistics":
         """The same, with the weights of the other samples times a factor."""
+        return run_alone(lambda: self._plus(other, factor)) if is_forked() else self._plus(other, factor)
+
+    def _plus(self, other: "UnitStatistics", factor: float) -> "UnitStatistics":
         if (self.observed is None) == (other.observed is None):
             return self._of_table(torch.add(self._table, other._table, alpha=factor))
         return UnitStatistics(

@@ -79,27 +79,6 @@ def check_supported(estimator: Any) -> None:
         )
 
 
-def restored(estimator: Any, content: dict[str, Any]) -> Any:
-    """A fitted estimator from what a file says of it, or a ValueError that says what does not fit together."""
-    try:
-        kind, parameters, fitted = content["estimator"], content["parameters"], content["fitted"]
-        if kind != type(estimator).__name__:
-            raise ValueError(f"it holds a {kind}")
-        estimator.set_params(**parameters)
-        estimator._validate_params()
-        unknown = [name for name in fitted if name.startswith("_") or not name.endswith("_")]
-        codebook, sides = fitted["codebook_"], (fitted["height_"], fitted["width_"])
-        if not all(type(side) is int and side > 0 for side in sides):
-            raise ValueError(f"sides of {sides}")
-        if unknown or codebook.shape != (sides[0] * sides[1], fitted["n_features_in_"]):
-            raise ValueError(f"attributes {unknown} of a codebook of shape {codebook.shape} for {sides} units")
-        vars(estimator).update(fitted)
-        estimator.set_output(transform=content["output"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"The file holds no whole map: {error!s:.200}.") from error
-    return estimator
-
-
 def check_samples(
     estimator: Any, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool, zero_weights: bool = False
 ) -> tuple[Any, NDArray[np.float64] | None]:

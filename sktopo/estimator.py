@@ -20,6 +20,7 @@ from sktopo._means import distances_to_bmu
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._options import chosen
 from sktopo._outputs import OUTPUTS, Output
+from sktopo._restored import restored
 from sktopo._sources import Source, as_source, is_dask
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
@@ -32,7 +33,6 @@ from sktopo._validation import (
     fit_context,
     output_container,
     parameter_constraints,
-    restored,
 )
 from sktopo._values import check_plain, check_tensor
 from sktopo.initialization import INITIALIZERS
@@ -554,13 +554,15 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         check_is_fitted(self)
         return FittedMap.of(self).layer_of(as_tensor(self.codebook_), device, dtype)
 
+    @in_any_process
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted map to a file: arrays and JSON, no pickle.
 
         Parameters
         ----------
         path : path-like
-            Exactly this file is written. An older file is replaced at once when the new one is whole, or not at all.
+            Exactly this file is written, or the one that a symbolic link points to. An older file is replaced at once
+            when the new one is whole, or not at all.
 
         Raises
         ------
@@ -568,6 +570,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             If the map is not fitted.
         ValueError
             If a parameter or the codebook was since set to what `load` would refuse.
+        OSError
+            If the file cannot be written.
 
         Examples
         --------
@@ -594,6 +598,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         persistence.write(path, content)
 
     @classmethod
+    @in_any_process
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a map that `save` wrote. Nothing in the file is ever run, so files of others are safe to load.
 
@@ -605,15 +610,15 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Returns
         -------
         TopographicMap
-            With every parameter and fitted attribute. What lived on a device that is not here comes to the CPU, with
-            one warning.
+            With every parameter and fitted attribute. What lived on a device that is not here comes to the CPU
+            (``device=None``), with one warning.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         ValueError
-            If it is not a whole sktopo file, or was written by a newer version.
+            If it is not a whole sktopo file with a whole map, or was written by a newer version.
         """
         loaded: Self = restored(cls(), persistence.read(path))
         return loaded

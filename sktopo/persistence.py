@@ -11,12 +11,13 @@ import json
 import math
 import os
 import secrets
+import stat
 import struct
 import tokenize
-import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -29,11 +30,12 @@ from sktopo._device import is_available
 
 FORMAT = 1
 HEADER = "sktopo.json"
-# A header of parameters, names and numbers is small; arrays are members of their own.
-LARGEST_HEADER = 64 * 2**20
+# A header of parameters, names and numbers is small (arrays are members of their own), and takes up to fifty times as
+# much memory when it is read.
+LARGEST_HEADER = 16 * 2**20
 KINDS = "fiub"
-# What the last record of an archive without a comment starts with, and its size.
-END, END_BYTES = b"PK\x05\x06", 22
+# What an archive starts with; what the last record of one without a comment starts with, and its size.
+BEGIN, END, END_BYTES = b"PK\x03\x04", b"PK\x05\x06", 22
 # What reading a file that is cut off, changed or something else altogether may raise.
 DAMAGE = (
     *(ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, OverflowError, RecursionError),
@@ -48,7 +50,7 @@ def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
     Parameters
     ----------
     path : path-like
-        Exactly this file is written.
+        Exactly this file is written, or the one that a symbolic link points to.
     content : dict of str to object
         Nested dictionaries and lists of numbers, strings, None, arrays, tensors, devices and random states. What NumPy
         can make an array of, such as a frame, comes back as that array.
@@ -57,27 +59,68 @@ def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
     ------
     TypeError
         If a value is of a type that cannot be stored.
+    ValueError
+        If names and numbers, without the arrays, take more than 16 MB.
     OSError
         If the file cannot be written; an older file is then as it was.
     """
-    target = Path(os.fsdecode(path))
-    if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
+    target = check_place(path)
     beside = target.with_name(f".sktopo.{secrets.token_hex(8)}")  # the file's own name may be as long as names can be
     try:
-        with open(beside, "xb") as file:
-            _pack(file, content)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            os.chmod(beside, target.stat().st_mode & 0o777)
-        os.replace(beside, target)
+        with _errors_that_name(target):
+            with open(beside, "xb") as file:
+                _pack(file, content)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                os.chmod(beside, target.stat().st_mode & 0o777)
+            os.replace(beside, target)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+def check_place(path: str | os.PathLike[str]) -> Path:
+    """Where a file would be written.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that may be there or not.
+
+    Returns
+    -------
+    Path
+        The file, or the one that a symbolic link points to.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder, if it may not be written to, or if something else than a file has that name.
+    """
+    target = Path(os.path.realpath(os.fsdecode(path)))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(target.parent))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "A folder has this name", str(target))
+    if target.exists() and not target.is_file():
+        raise FileExistsError(errno.EEXIST, "Something that is no ordinary file has this name", str(target))
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, "The folder may not be written to", str(target.parent))
+    return target
+
+
+@contextmanager
+def _errors_that_name(target: Path) -> Iterator[None]:
+    """Let errors of the system name the file that is wanted, not the one beside it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(target), None
+        raise
+
+
+def read(path: str | os.PathLike[str]) -> "Stored":
     """Read what `write` wrote; nothing in the file is ever run.
 
     Parameters
@@ -87,8 +130,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Returns
     -------
-    dict of str to object
-        The values. A tensor whose device is not here comes back on the CPU, with one warning.
+    Stored
+        The values; a tensor whose device is not here comes back on the CPU.
 
     Raises
     ------
@@ -97,8 +140,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError
         If it is not a whole sktopo file, or was written by a newer version of the format.
     """
-    if os.path.isdir(path):
-        raise ValueError(f"{os.fspath(path)!r} is a folder, not a sktopo file.")
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError(f"{os.fspath(path)!r} is a folder or a device, not a sktopo file.")
     with open(path, "rb") as file:
         try:
             return _unpack(file, os.fstat(file.fileno()).st_size)
@@ -113,13 +156,30 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise ValueError(f"{os.fspath(path)!r} is not a whole sktopo file: {error!s:.200}.") from error
 
 
+class Stored(NamedTuple):
+    """What a file holds.
+
+    Parameters
+    ----------
+    content : dict of str to object
+        The values.
+    missing : frozenset of str
+        Devices that are not here, whose tensors are on the CPU now.
+    """
+
+    content: dict[str, Any]
+    missing: frozenset[str]
+
+
 class NewerFormatError(ValueError):
     """The file is whole, but of a format that this version does not know."""
 
 
 def _pack(file: BinaryIO, content: dict[str, Any]) -> None:
     arrays: list[NDArray[Any]] = []
-    header = json.dumps({"format": FORMAT, "versions": _versions(), "content": encoded(content, arrays)})
+    header = json.dumps({"format": FORMAT, "versions": versions(), "content": encoded(content, arrays)})
+    if len(header) > LARGEST_HEADER:
+        raise ValueError(f"Names and numbers of {len(header):,} bytes cannot be saved: at most {LARGEST_HEADER:,} can.")
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(HEADER, header)
         for number, array in enumerate(arrays):
@@ -127,7 +187,14 @@ def _pack(file: BinaryIO, content: dict[str, Any]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of what made a file.
+
+    Returns
+    -------
+    dict of str to str
+        By the names of the packages.
+    """
     return {name: version(name) for name in ("sktopo", "numpy", "scikit-learn", "torch")}
 
 
@@ -254,9 +321,10 @@ CODECS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
 }
 
 
-def _unpack(file: BinaryIO, size: int) -> dict[str, Any]:
+def _unpack(file: BinaryIO, size: int) -> Stored:
+    begin = file.read(len(BEGIN))
     file.seek(max(0, size - END_BYTES))
-    if not file.read().startswith(END):
+    if begin != BEGIN or not file.read().startswith(END):
         raise ValueError("it is cut short, or was written by another program")
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
@@ -267,6 +335,8 @@ def _unpack(file: BinaryIO, size: int) -> dict[str, Any]:
         if archive.getinfo(HEADER).file_size > LARGEST_HEADER:
             raise ValueError("its header is too large")
         header = json.loads(archive.read(HEADER))
+        if type(header["format"]) is not int or header["format"] < 1:
+            raise ValueError("its format is unknown")
         if header["format"] > FORMAT:
             raise NewerFormatError(f"has format {header['format']}; this sktopo reads up to {FORMAT}. Upgrade sktopo.")
         # each array once: a short header that asks for one many times would fill the memory
@@ -275,13 +345,7 @@ def _unpack(file: BinaryIO, size: int) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise TypeError("it holds no dictionary")
     missing: set[str] = set()
-    placed: dict[str, Any] = _placed(content, missing)
-    if missing:
-        message = (
-            f"Tensors of this file belong on {', '.join(sorted(missing))}, which is not here; they are on the CPU now."
-        )
-        warnings.warn(message, stacklevel=4)  # of `load`
-    return placed
+    return Stored(_placed(content, missing), frozenset(missing))
 
 
 def _taken(names: set[str], name: str) -> str:
@@ -302,5 +366,5 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
         raise ValueError(f"{name} has an unknown header") from None
     if dtype.kind not in KINDS or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
         raise ValueError(f"{name} is not what its header says")
-    array: NDArray[Any] = np.frombuffer(data, dtype=dtype, offset=stream.tell()).copy()
+    array: NDArray[Any] = np.frombuffer(data, dtype=dtype, offset=stream.tell()).astype(dtype.newbyteorder("="))
     return array.reshape(shape, order="F" if fortran else "C")

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sktopo import Checkpoint, TopographicMap
+from sktopo import Checkpoint, TopographicMap, persistence
 
 # one a solver, a winner and a way to draw; the streamed ones pass through coarse lattices
 CASES = {
@@ -92,10 +92,10 @@ def test_without_a_file_the_fit_starts_and_leaves_none(som, X, tmp_path):
         np.testing.assert_array_equal(fitted.codebook_, clone(som).fit(X).codebook_)
 
 
-@pytest.mark.parametrize("change", ["row", "weight", "parameter", "init"])
-def test_a_file_of_another_fit_is_refused(change, X, tmp_path):
+@pytest.mark.parametrize("change", ["row", "weight", "parameter", "init", "seed", "version"])
+def test_a_file_of_another_fit_is_refused(change, X, tmp_path, monkeypatch):
     path = tmp_path / "checkpoint"
-    som = TopographicMap(4, 4, init=X[:16].copy()).set_callbacks(Interrupt(path, 3))
+    som = TopographicMap(4, 4, init=X[:16].copy(), random_state=0).set_callbacks(Interrupt(path, 3))
     with pytest.raises(InterruptedFitError):
         som.fit(X)
     before, weight = path.read_bytes(), np.ones(600)
@@ -106,9 +106,13 @@ def test_a_file_of_another_fit_is_refused(change, X, tmp_path):
         weight[3] = 2
     elif change == "parameter":
         other.set_params(sigma_final=0.9)
+    elif change == "seed":
+        other.set_params(random_state=1)
+    elif change == "version":
+        monkeypatch.setattr(persistence, "versions", lambda: {"sktopo": "99"})
     else:
         other.set_params(init=X[1:17].copy())
-    with pytest.raises(ValueError, match="belongs to other data or parameters: remove the file"):
+    with pytest.raises(ValueError, match=r"belongs to other data or parameters, .* remove the file"):
         other.fit(X, sample_weight=weight if change == "weight" else None)
     assert path.read_bytes() == before
 
@@ -176,7 +180,7 @@ def test_a_fit_that_rests_early_rests_as_early_when_resumed(X, tmp_path):
 
 KILLED = """
 import sys, numpy as np
-from sktopo import Checkpoint, TopographicMap
+from sktopo import Checkpoint, TopographicMap, persistence
 X = np.random.default_rng(0).normal(size=(20000, 8)).astype(np.float32)
 som = TopographicMap(12, 12, solver=sys.argv[2], max_iter=float(sys.argv[3]), random_state=0)
 np.save(sys.argv[4], som.set_callbacks(Checkpoint(sys.argv[1])).fit(X).codebook_)

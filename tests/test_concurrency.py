@@ -141,7 +141,9 @@ def answers():
         yield from (som.u_matrix(), som.component_planes(), som.hit_histogram(X[:5]), som.to_layer().codebook.detach())
         yield from (som.inverse_transform(som.transform(X)), metrics.topographic_error(som, X), som.score(X))
         yield som.partial_fit(X[:2000]).codebook_
-        yield sktopo.chunk_statistics(X[:2000], som.codebook_).sums
+        yield (sktopo.chunk_statistics(X[:2000], som.codebook_) + sktopo.chunk_statistics(X[:9], som.codebook_)).sums
+        som.save(sys.argv[2] + ".map")
+        yield TopographicMap.load(sys.argv[2] + ".map").predict(X[:5])
         yield plotting.LabelMapDisplay.from_estimator(som, X, y).class_counts
         plotting.to_html(som, X, y, path=sys.argv[2])
         yield critical_temperature(np.cov(X.T), 12, 12, 1.0)
@@ -187,8 +189,20 @@ def test_a_child_that_was_forked_before_it_imported_sktopo_fits():
     assert run.stdout.split() == ["0"]
 
 
+class Kill:
+    """A callback that kills its process in the middle of a fit."""
+
+    def setup(self, estimator, context):
+        pass
+
+    on_fit_task_begin = teardown = setup
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def killed(som, X):
-    os.kill(os.getpid(), signal.SIGKILL)
+    som.set_callbacks(Kill()).fit(X)
 
 
 def test_a_killed_worker_process_harms_nobody_else(X, serial):

@@ -40,7 +40,8 @@ def test_wide_answers_come_in_small_chunks(iris):
         (lambda W: W[:, :3], r"= \(9, 4\), got \(9, 3\)"),
         (lambda W: W.reshape(3, 3, 4), r"= \(9, 4\), got \(3, 3, 4\)"),
         (lambda W: W.tolist(), "got a list"),
-        (lambda W: np.where(np.isclose(W, W.max()), np.nan, W), "codebook_ has missing values"),
+        (lambda W: np.where(np.isclose(W, W.max()), np.nan, W), "codebook_ has missing or infinite values"),
+        (lambda W: np.where(np.isclose(W, W.max()), -np.inf, W), "codebook_ has missing or infinite values"),
     ],
 )
 @pytest.mark.parametrize("method", ["predict", "transform", "score", "partial_fit", "save"])

@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
-from sktopo import TopographicMap, persistence
+from sktopo import TopographicMap, _device, _restored, persistence
 
 HERE = Path(__file__).parent
 
@@ -314,6 +314,87 @@ def test_what_does_not_fit_together_is_refused(saved, section, name, value):
         TopographicMap.load(saved)
 
 
+NEEDED = ["codebook_", "unit_coordinates_", "sigma_", "unit_counts_", "unit_sums_", "weight_seen_", "loss_curve_"]
+
+
+@pytest.mark.parametrize("name", [*NEEDED, "n_iter_", "height_", "n_features_in_"])
+def test_a_map_without_what_some_method_needs_is_refused(saved, name):
+    def change(content):
+        entry(content, "fitted", name)[0] = "another_"
+
+    changed(saved, change)
+    with pytest.raises(ValueError, match=f"no whole map: nothing is said of '{name}'"):
+        TopographicMap.load(saved)
+
+
+def infinite(values):
+    values = values.copy()
+    values[3] = -np.inf
+    return values
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("sigma_", value) for value in ("wide", None, -1.0, 0, np.nan, np.inf, True)],
+        *[("codebook_", change) for change in (infinite, np.int64, lambda W: W > 1, lambda W: W[:3])],
+        ("unit_coordinates_", lambda places: places[:, 0]),
+        ("unit_coordinates_", lambda places: places + 1),
+        ("unit_counts_", lambda counts: counts[:3]),
+        ("unit_sums_", lambda sums: sums[:, :2]),
+        ("loss_curve_", 3),
+        ("weight_seen_", np.nan),
+        ("n_iter_", "many"),
+        ("labels_", lambda labels: labels + 100),
+        ("labels_", np.float64),
+    ],
+)
+def test_attributes_with_which_a_method_would_fail_are_refused(saved, fitted, name, value):
+    setattr(fitted, name, value(getattr(fitted, name)) if callable(value) else value)
+    content = {
+        "estimator": "TopographicMap",
+        "parameters": fitted.get_params(),
+        "fitted": {key: item for key, item in vars(fitted).items() if key.endswith("_")},
+        "output": None,
+    }
+    persistence.write(saved, content)
+    with pytest.raises(ValueError, match="no whole map: "):
+        TopographicMap.load(saved)
+
+
+@pytest.mark.parametrize("value", [-1, 0.5, True, "1"])
+def test_an_unknown_format_is_refused(saved, value):
+    changed(saved, lambda content: content.update(format=value))
+    with pytest.raises(ValueError, match="not a whole sktopo file"):
+        TopographicMap.load(saved)
+
+
+@pytest.mark.parametrize("value", ["evil", 5, []])
+def test_an_unknown_output_container_is_refused(saved, value):
+    def change(content):
+        next(pair for pair in content["content"]["dict"] if pair[0] == "output")[1] = value
+
+    changed(saved, change)
+    with pytest.raises(ValueError, match="no whole map: output goes into"):
+        TopographicMap.load(saved)
+
+
+def test_bytes_before_the_archive_are_refused(saved):
+    saved.write_bytes(b"#!/bin/sh\n" + saved.read_bytes())
+    with pytest.raises(ValueError, match="not a whole sktopo file"):
+        TopographicMap.load(saved)
+
+
+def test_numbers_in_the_byte_order_of_another_machine_are_the_same(saved, fitted, iris):
+    with zipfile.ZipFile(saved) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    for name in members.keys() - {"sktopo.json"}:
+        values = np.load(io.BytesIO(members[name]))
+        members[name] = array_bytes(values.astype(values.dtype.newbyteorder(">")))
+    saved.write_bytes(archive(members))
+    np.testing.assert_array_equal(TopographicMap.load(saved).predict(iris[0]), fitted.labels_)
+
+
 def test_methods_cannot_be_overwritten_by_a_file(saved):
     def change(content):
         entry(content, "fitted", "height_")[0] = "predict"
@@ -335,6 +416,25 @@ def test_a_map_of_a_missing_device_comes_to_the_cpu_with_one_warning(saved, fitt
         again = TopographicMap.load(saved)
     assert [each.filename for each in warned] == [__file__]
     assert torch.equal(again.codebook_, torch.from_numpy(fitted.codebook_))
+
+
+@pytest.mark.parametrize("device", ["cuda", torch.device("cuda:1")], ids=str)
+def test_a_map_that_computed_elsewhere_computes_on_the_cpu(device, fitted, tmp_path, iris, monkeypatch):
+    for module in (_device, persistence, _restored):
+        monkeypatch.setattr(module, "is_available", lambda device: device.type == "cpu")
+    fitted.device = device
+    content = {
+        "estimator": "TopographicMap",
+        "parameters": fitted.get_params(),
+        "fitted": {key: item for key, item in vars(fitted).items() if key.endswith("_")},
+        "output": None,
+    }
+    persistence.write(tmp_path / "map", content)
+    with pytest.warns(UserWarning, match=f"belongs on {device}, which is not here") as warned:
+        again = TopographicMap.load(tmp_path / "map")
+    assert [each.filename for each in warned] == [__file__]
+    assert again.device is None
+    np.testing.assert_array_equal(again.predict(iris[0]), fitted.labels_)
 
 
 def test_values_that_cannot_be_stored_are_named(tmp_path):
@@ -362,6 +462,48 @@ def test_what_the_fuzzer_once_found_is_refused(path):
     """Files that did harm, or loaded, before `load` was mended (``fuzz_load.py``)."""
     with pytest.raises(ValueError, match=r"no whole map|not a whole sktopo file"):
         TopographicMap.load(path)
+
+
+def test_a_link_stays_a_link(fitted, tmp_path):
+    real, link, dangling = (tmp_path / name for name in ("real", "link", "dangling"))
+    fitted.save(real)
+    link.symlink_to(real)
+    dangling.symlink_to(tmp_path / "new")
+    before = real.read_bytes()
+    fitted.set_params(tol=0.5).save(link)
+    fitted.save(dangling)
+    assert link.is_symlink()
+    assert dangling.is_symlink()
+    assert real.read_bytes() != before
+    assert real.read_bytes() == (tmp_path / "new").read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_what_is_no_ordinary_file_is_neither_read_nor_replaced(fitted, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileExistsError, match="no ordinary file"):
+        fitted.save(tmp_path / "pipe")
+    with pytest.raises(IsADirectoryError, match="A folder has this name"):
+        fitted.save(tmp_path)
+    with pytest.raises(ValueError, match="a folder or a device"):
+        TopographicMap.load(tmp_path / "pipe")
+
+
+def test_a_header_that_could_not_be_read_is_not_written(fitted, tmp_path):
+    fitted.feature_names_in_ = np.array(["x" * 2**22] * 5, dtype=object)
+    with pytest.raises(ValueError, match="cannot be saved: at most 16,777,216 can"):
+        fitted.save(tmp_path / "map")
+
+
+def test_lists_in_a_file_take_no_more_than_fifty_times_its_size(saved):
+    saved.write_bytes(archive({"sktopo.json": header({"dict": [["a", [[]] * 500_000]]})}))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="no whole map"):
+            TopographicMap.load(saved)
+        assert tracemalloc.get_traced_memory()[1] < 50 * saved.stat().st_size
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_a_file_claims_is_not_allocated(saved):
@@ -459,5 +601,5 @@ def test_bytes_after_the_end_are_refused(more, iris, tmp_path):
 
 
 def test_a_folder_is_no_map(tmp_path):
-    with pytest.raises(ValueError, match="is a folder, not a sktopo file"):
+    with pytest.raises(ValueError, match="is a folder or a device, not a sktopo file"):
         TopographicMap.load(tmp_path)
