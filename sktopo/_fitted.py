@@ -41,6 +41,8 @@ class FittedMap(Model):
         """Read an estimator; NotFittedError if there is nothing to read."""
         codebook = codebook_of(estimator)
         codebook = codebook.to(_device(estimator, codebook))
+        if estimator.normalize:
+            codebook = _of_unit_norm(codebook, float(estimator.p_norm))
         sides = (estimator.height_, estimator.width_)
         fitted = cls.described_by(estimator, *sides, codebook=codebook, sigma=estimator.sigma_)
         last_row = (fitted.lattice.height - 1) * fitted.lattice.row_spacing
@@ -158,6 +160,13 @@ class PartitionOpener:
 def _device(estimator: Any, values: Tensor) -> torch.device:
     """Where the computation runs: where the values are, unless the user says otherwise."""
     return values.device if estimator.device is None else resolve_device(estimator.device, values.dtype)
+
+
+def _of_unit_norm(codebook: Tensor, p_norm: float) -> Tensor:
+    """The codebook as training leaves it, or one that its user has replaced, scaled."""
+    length = torch.linalg.vector_norm(codebook, ord=p_norm, dim=1, dtype=wide_dtype(codebook.device))
+    is_unit = torch.allclose(length, torch.ones_like(length), atol=1e-5)
+    return codebook if is_unit else normalized(codebook, p_norm)
 
 
 def _normalized(x: Tensor, p_norm: float) -> Tensor:

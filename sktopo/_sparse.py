@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from sktopo._device import chunk_rows
 from sktopo._powers import elementwise_power
 
 
@@ -67,7 +68,9 @@ def row_range(x: Tensor, start: int, stop: int) -> Tensor:
 
 
 def dense_blocks(x: Tensor, rows: int) -> Iterator[tuple[slice, Tensor]]:
-    """Consecutive blocks of rows, made dense one at a time where they are sparse."""
+    """Consecutive blocks of rows; sparse ones are made dense, no more than a chunk of them at a time."""
+    if x.is_sparse:
+        rows = min(rows, chunk_rows(x.shape[1]))
     for start in range(0, x.shape[0], rows):
         stop = min(start + rows, x.shape[0])
         yield slice(start, stop), row_range(x, start, stop).to_dense() if x.is_sparse else x[start:stop]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
@@ -221,7 +222,9 @@ def _resumed(estimator: Any, source: Source) -> tuple[Problem, State]:
     mass, sums = (as_tensor(values).to(codebook) for values in (estimator.unit_counts_, estimator.unit_sums_))
     counts, observed = (mass, None) if mass.ndim == 1 else (mass.amax(dim=1), mass)
     held = UnitStatistics(counts, sums, torch.zeros_like(counts), observed)
-    statistics = replace(held, sums=frame.to_frame(held.means) * held.mass)
+    # sums of the largest numbers may have left the range of float64
+    means = torch.where(held.means.isfinite(), held.means, codebook)
+    statistics = replace(held, sums=frame.to_frame(means) * held.mass)
     state = State(frame.to_frame(codebook), fitted.sigma, statistics, lattice)
     return problem, state._replace(passes=estimator.n_iter_)
 
@@ -235,7 +238,7 @@ def _learned(solver: str, problem: Problem, state: State, dtype: np.dtype[Any]) 
         statistics = statistics.moved(units, shares, lattice.n_units)
     mass, means = statistics.mass, problem.frame.from_frame_unclipped(statistics.means)
     return {
-        "codebook_": problem.frame.from_frame(codebook).cpu().numpy().astype(dtype),
+        "codebook_": _as_type(problem.frame.from_frame(codebook).cpu().numpy(), dtype),
         "unit_coordinates_": lattice.coordinates().numpy(),
         "height_": lattice.height,
         "width_": lattice.width,
@@ -246,6 +249,17 @@ def _learned(solver: str, problem: Problem, state: State, dtype: np.dtype[Any]) 
         "unit_counts_": (mass[:, 0] if statistics.observed is None else mass).cpu().numpy(),
         "unit_sums_": (means * mass).cpu().numpy(),
     }
+
+
+def _as_type(codebook: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Prototypes in the type of the map; ValueError if that cannot hold them."""
+    if not np.isfinite(codebook).all():
+        raise ValueError("Training has left the range of numbers: scale X, or lower learning_rate (solver='gradient').")
+    with np.errstate(over="ignore"):
+        converted = codebook.astype(dtype)
+    if not np.isfinite(converted).all():
+        raise ValueError(f"X has values that are too large for the map, which is of {dtype}: fit it on float64.")
+    return converted
 
 
 def _dtype(source: Source) -> np.dtype[Any]:

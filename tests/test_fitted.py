@@ -50,3 +50,38 @@ def test_a_codebook_that_was_replaced_is_checked(replace, message, method, iris,
     som.codebook_ = replace(som.codebook_)
     with pytest.raises(ValueError, match=message):
         getattr(som, method)(tmp_path / "map" if method == "save" else iris[0])
+
+
+@pytest.mark.parametrize("p_norm", [1, 2, np.inf])
+def test_prototypes_of_a_map_that_normalizes_count_by_their_direction(p_norm, rng):
+    X = rng.normal(size=(300, 3))
+    som = TopographicMap(5, 5, normalize=True, p_norm=p_norm).fit(X)
+    before, score, bits = som.predict(X), som.score(X), som.codebook_.copy()
+    som.codebook_ = bits * rng.uniform(0.2, 5, size=(25, 1))
+    np.testing.assert_array_equal(som.predict(X), before)
+    np.testing.assert_array_equal(som.to_layer().bmu(torch.from_numpy(X)), before)
+    np.testing.assert_allclose(som.score(X), score, rtol=1e-12)
+    np.testing.assert_array_equal(TopographicMap(5, 5, normalize=True, p_norm=p_norm).fit(X).codebook_, bits)
+
+
+def test_a_map_of_the_largest_numbers_learns_on(rng):
+    X = rng.normal(size=(20_000, 3)) * 1e305
+    som = TopographicMap(4, 4, solver="batch").fit(X)
+    assert np.isinf(som.unit_sums_).any()
+    score = som.score(X)
+    assert som.partial_fit(X[:500]).score(X) > 1.1 * score  # which is negative
+
+
+def test_rows_that_a_map_of_float32_cannot_hold_are_named(rng):
+    X = rng.normal(size=(300, 3)).astype(np.float32)
+    som = TopographicMap(3, 3).fit(X)
+    before = som.codebook_.copy()
+    with pytest.raises(ValueError, match="too large for the map, which is of float32"):
+        som.partial_fit(X.astype(np.float64) * 1e42)
+    np.testing.assert_array_equal(som.codebook_, before)
+
+
+def test_steps_that_leave_the_range_of_numbers_are_named(rng):
+    X = rng.normal(size=(300, 3))
+    with pytest.raises(ValueError, match="lower learning_rate"):
+        TopographicMap(3, 3, solver="gradient", learning_rate=1e160, max_iter=2).fit(X)
