@@ -26,22 +26,32 @@ def check_size(name: str, value: object) -> int:
 
 def check_p_norm(p_norm: object, name: str = "p_norm") -> float:
     """The order of a norm as a float, or a ValueError; `name` is what the caller calls it."""
-    if isinstance(p_norm, bool) or not isinstance(p_norm, SupportsFloat) or not float(p_norm) >= 1:
+    order = math.nan if isinstance(p_norm, bool) else _number(p_norm)
+    if not order >= 1:
         raise ValueError(f"{name} must be at least 1 (inf is allowed), got {p_norm!r}.")
-    return float(p_norm)
+    return order
 
 
 def check_temperature(temperature: object) -> float:
     """A temperature as a float, or a ValueError."""
-    if not isinstance(temperature, SupportsFloat) or not 0 <= float(temperature) < math.inf:
-        raise ValueError(f"temperature must be at least 0 and finite, got {temperature!r}.")
-    return float(temperature)
+    value = _number(temperature)
+    if not 0 <= value < math.inf:
+        raise ValueError(f"temperature must be a finite number of at least 0, got {temperature!r}.")
+    return value
 
 
 def check_sigma(sigma: object) -> None:
     """Raise ValueError for what is no radius."""
-    if not isinstance(sigma, SupportsFloat) or not 0 < float(sigma) < math.inf:
+    if not 0 < _number(sigma) < math.inf:
         raise ValueError(f"sigma must be a finite number above 0, got {sigma!r}.")
+
+
+def _number(value: object) -> float:
+    """A number as a float, and NaN for anything else, such as a tensor of several."""
+    try:
+        return float(value) if isinstance(value, SupportsFloat) else math.nan
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def check_total_weight(total: float) -> None:

@@ -26,7 +26,7 @@ from sktopo._namespaces import as_tensor
 from sktopo._sources import DaskSource, Source
 from sktopo._statistics import UnitStatistics
 from sktopo._validation import check_affordable, check_codebook, check_known, make_generator
-from sktopo.annealing import collapses
+from sktopo.annealing import above_critical
 from sktopo.checkpoint import Checkpoint
 from sktopo.initialization import INITIALIZERS, Moments, automatic_shape
 from sktopo.lattices import LATTICES
@@ -189,19 +189,19 @@ def _sides(estimator: Any, total_weight: float, moments: Moments) -> tuple[int, 
 
 
 def _collapse_warning(problem: Problem, moments: Moments) -> str | None:
-    """What to say if the temperature leaves every prototype at the mean."""
+    """What to say if the map is likely to collapse to the mean."""
     # what is critical is known where distances are Euclidean and complete
     if problem.temperature == 0 or problem.p_norm != 2 or problem.normalize or problem.frame.extent.missing:
         return None
     variance, sigma = float((moments.plane.spread[0] * problem.frame.scale).square()), problem.schedule.final
     if problem.lattice.n_units == 1 or variance == 0:
         return None
-    if not collapses(problem.temperature, variance, problem.lattice, problem.neighborhood, sigma):
+    if not above_critical(problem.temperature, variance, problem.lattice, problem.neighborhood, sigma):
         return None
     return (
-        f"temperature={problem.temperature:g} is above the critical one, so that every prototype will lie at the "
-        f"mean of X, whose leading variance is {variance:g}. Try a twentieth of what "
-        "sktopo.annealing.critical_temperature says."
+        f"temperature={problem.temperature:g} is above the critical one: the state with every prototype at the mean "
+        f"of X, whose leading variance is {variance:g}, is then stable, and the map usually collapses to it. Try a "
+        "twentieth of what sktopo.annealing.critical_temperature says."
     )
 
 

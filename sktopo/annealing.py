@@ -1,8 +1,9 @@
 """At which temperature a soft map opens: computed, not guessed.
 
-Above the critical temperature the free energy has one minimum, with every prototype at the mean; below it the
-prototypes spread along the leading principal axis. (T. Graepel, M. Burger, K. Obermayer, "Phase transitions in
-stochastic self-organizing maps", Phys. Rev. E 56, 1997.)
+Above the critical temperature the state with every prototype at the mean is a minimum of the free energy; below it
+the prototypes leave the mean along the leading principal axis. (T. Graepel, M. Burger, K. Obermayer, "Phase transitions
+in stochastic self-organizing maps", Phys. Rev. E 56, 1997.) That is a local statement: on skewed or heavy-tailed data a
+spread map may be a second minimum above it, and the lower one.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
 __all__ = ["critical_temperature"]
 
-# A temperature may exceed the critical one by this factor before it counts as higher.
+# A temperature may exceed the critical one by this factor before it counts as higher: who cools down starts at it.
 ROUNDING = 1.001
 
 
@@ -34,12 +35,13 @@ def critical_temperature(
     periodic: bool = False,
     neighborhood: str = "gaussian",
 ) -> float:
-    """Temperature above which every prototype of a soft map lies at the mean of the data.
+    """Temperature above which a soft map with every prototype at the mean of the data is stable.
 
     ``T_c = lambda_max(C) lambda_max(D^-1 G^T (I - 11^T / K) G)``, with `C` the covariance of the samples, `G` the
-    row-normalized neighborhood of the `K` units and `D` the diagonal of its column sums. A useful soft map has a
-    temperature well below, such as a twentieth of it. The formula is for squared Euclidean distances of complete rows;
-    with ``normalize=True`` maps may collapse elsewhere.
+    row-normalized neighborhood of the `K` units and `D` the diagonal of its column sums. Above it maps usually collapse
+    to the mean, though on skewed or heavy-tailed data they may stay spread. A useful soft map has a temperature well
+    below, such as a twentieth of it. The formula is for squared Euclidean distances of complete rows; with
+    ``normalize=True`` maps may collapse elsewhere.
 
     Parameters
     ----------
@@ -105,7 +107,9 @@ def _matrix(covariance: ArrayLike | Tensor) -> Tensor:
     return torch.from_numpy(matrix)
 
 
-def collapses(temperature: float, variance: float, lattice: Lattice, neighborhood: Neighborhood, sigma: float) -> bool:
+def above_critical(
+    temperature: float, variance: float, lattice: Lattice, neighborhood: Neighborhood, sigma: float
+) -> bool:
     """Whether a temperature is above the critical one, at the least cost.
 
     Parameters
@@ -124,11 +128,10 @@ def collapses(temperature: float, variance: float, lattice: Lattice, neighborhoo
     Returns
     -------
     bool
-        Whether every prototype of a soft map then lies at the mean.
+        Whether it is; by a rounding error is not enough.
     """
     if temperature >= variance:
         return True
-    # who cools down from the critical temperature itself is not above it by a rounding error
     stiffness, wanted = _Stiffness(lattice, neighborhood, sigma), temperature / variance / ROUNDING
     return wanted > stiffness.at_least() and wanted > stiffness.largest()
 

@@ -6,6 +6,7 @@ prototypes are centered first (a translation changes no distance). For other nor
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ HALF_PRECISION = (torch.float16, torch.bfloat16)
 CANCELLED = 1e-6
 # Distances beyond this or its inverse are computed again with scaling: their powers may have left the type's range.
 SAFE_POWER = 1e-12
+# Gradients of the maximum norm are taken for blocks of prototypes with at most this many differences.
+LARGEST_BLOCK = 2**18
 
 
 def sqdist(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
@@ -72,7 +75,38 @@ def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
         return distance
     if too_large:
         return torch.stack([norm(x - prototype, p_norm) for prototype in codebook], dim=1)
+    if math.isinf(p_norm):
+        largest: Tensor = _LargestDifference.apply(x, codebook)  # type: ignore[no-untyped-call]
+        return largest
     return torch.cdist(x, codebook, p=p_norm, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+class _LargestDifference(torch.autograd.Function):
+    """The maximum norm; features that tie share the gradient, which `torch.cdist` gives to each of them in full."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, codebook: Tensor) -> Tensor:
+        return torch.cdist(x, codebook, p=math.inf)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:  # noqa: ARG004
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        x, codebook = ctx.saved_tensors
+        by_sample, by_unit = torch.zeros_like(x), []
+        width = max(1, LARGEST_BLOCK // max(1, x.numel()))
+        for some, pull in zip(torch.split(codebook, width), torch.split(gradient, width, dim=1), strict=True):
+            difference = x[:, None] - some  # (n, units of the block, features)
+            apart = difference.abs()
+            ties = apart == apart.amax(dim=2, keepdim=True)
+            shares = difference.sign() * ties * (pull / ties.sum(dim=2))[:, :, None]
+            by_sample = by_sample + shares.sum(dim=1)
+            by_unit.append(-shares.sum(dim=0))
+        return by_sample, torch.cat(by_unit)
 
 
 def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:

@@ -78,12 +78,12 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     winner : {"nearest", "local"}, default="nearest"
         The unit that takes a sample in training, and around which hard activations lie: the nearest prototype
         (Kohonen), or the one with the least local error ``sum_k g_jk |x - w_k|^2`` with the row-normalized
-        neighborhood (Heskes), whose loss never rises at a constant sigma for ``p_norm=2``. `predict` gives the nearest
-        for both.
+        neighborhood (Heskes), whose loss never rises at a constant sigma for ``p_norm=2`` (if normalized, of complete
+        rows). `predict` gives the nearest for both.
     temperature : float, default=0.0
         Softness of the assignment, in squared units of the data; above 0 it needs ``winner="local"``. Samples are then
         shared among the units by ``softmax_j(-e_j / 2T)`` of their local errors, in `fit` and in `transform`'s
-        activations and (expected) coordinates. Above `sktopo.annealing.critical_temperature` the map collapses.
+        activations and (expected) coordinates. Above `sktopo.annealing.critical_temperature` the map usually collapses.
     output : {"coordinates", "activations", "distances"}, default="coordinates"
         What `transform` returns: lattice coordinates of the BMU ``(n, 2)``, neighborhood activations around the winner
         ``(n, n_units)``, or distances to all prototypes ``(n, n_units)``.
@@ -253,8 +253,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
-            If `temperature` is above the critical one, so that every prototype lies at the mean of X (known for p = 2
-            and rows that are complete and not normalized).
+            If `temperature` is above the critical one, where the map usually collapses to the mean of X (known for
+            p = 2 and rows that are complete and not normalized).
         """
         check_supported(self)
         with features_of_the_map(self):

@@ -246,7 +246,7 @@ class TopographicLayer(nn.Module):
         ValueError
             If `sigma`, `temperature` or a shape is not as above.
         TypeError
-            If `z` or `sample_weight` is no tensor.
+            If `z`, `sample_weight` or `mask` is no tensor.
         """
         check_sigma(sigma)
         self._rule.check_temperature(temperature)
@@ -487,6 +487,10 @@ class TopographicLayer(nn.Module):
         if mask is None:
             return sqdist(*self._inputs(z), self.p_norm)
         z = self._checked(z)
+        if not isinstance(mask, Tensor):
+            raise TypeError(
+                f"mask must be a bool tensor, got {type(mask).__name__}; torch.as_tensor makes one of an array."
+            )
         if mask.shape != z.shape or mask.dtype != torch.bool:
             raise ValueError(
                 f"mask must be a bool tensor of z's shape {tuple(z.shape)}, got {mask.dtype} of {tuple(mask.shape)}."

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from oracles import lattice_distances, neighborhood_matrix
+from oracles import arranged_matrix, free_energies, lattice_distances, local_errors, neighborhood_matrix
 from sklearn.base import clone
 from sklearn.datasets import make_swiss_roll
 from sklearn.exceptions import ConvergenceWarning
@@ -58,7 +58,7 @@ def test_what_is_wrong_is_named(change, message):
 
 @pytest.mark.filterwarnings("ignore:temperature=.* is above the critical one")
 @pytest.mark.parametrize("sigma", [0.7, 1.2])
-def test_the_map_collapses_just_above_and_spreads_just_below(arrangement, sigma):
+def test_a_small_map_collapses_just_above_and_spreads_just_below(arrangement, sigma):
     """Soft EM from a small map: its spread dies out at 1.02 T_c and grows at 0.98 T_c."""
     X = np.random.default_rng(0).normal(size=(400, 3)) * [2.0, 1.0, 0.5]
     T = critical_temperature(np.cov(X.T, bias=True), 4, 5, sigma, **arrangement)
@@ -74,9 +74,28 @@ def test_the_map_collapses_just_above_and_spreads_just_below(arrangement, sigma)
     assert spreads[0.98] > 0.05
 
 
+def test_above_the_critical_temperature_a_spread_map_of_skewed_data_may_have_the_lower_free_energy(arrangement):
+    """A small map collapses to the mean, which is stable; one that starts at the plane stays spread, and lower."""
+    X = np.random.default_rng(0).lognormal(sigma=1.3, size=(200, 2))
+    T = 1.1 * critical_temperature(np.cov(X.T, bias=True), 4, 4, 0.5, **arrangement)
+    mean = np.tile(X.mean(axis=0), (16, 1))
+    small = mean + 0.01 * np.random.default_rng(1).normal(size=mean.shape)
+    som = TopographicMap(
+        4, 4, **arrangement, init=small, sigma_initial=0.5, sigma_final=0.5, winner="local", temperature=T,
+        max_iter=100, solver="batch",
+    )  # fmt: skip
+    with pytest.warns(ConvergenceWarning, match="is above the critical one"):
+        collapsed, spread = som.fit(X).codebook_, som.set_params(init="pca").fit(X).codebook_
+    assert np.abs(collapsed - mean).max() < 1e-3
+    assert np.abs(spread - mean).max() > 1
+    H = arranged_matrix((4, 4), arrangement, 0.5)
+    lower, higher = (free_energies(local_errors(X, W, H), T).mean() for W in (spread, mean))
+    assert lower < higher - 0.02
+
+
 @pytest.mark.parametrize("solver", ["batch", "stream", "gradient"])
 @pytest.mark.parametrize("init", ["pca", "random", "given"])
-def test_a_fit_that_will_collapse_says_so(arrangement, solver, init):
+def test_a_fit_above_the_critical_temperature_says_so(arrangement, solver, init):
     X = np.random.default_rng(0).normal(size=(400, 3)) * [2.0, 1.0, 0.5] + 5
     som = TopographicMap(
         6, 4, **arrangement, init=X[:24] if init == "given" else init, winner="local", sigma_final=1.2, solver=solver,
@@ -86,7 +105,7 @@ def test_a_fit_that_will_collapse_says_so(arrangement, solver, init):
     for temperature in (0, T / 20, 0.98 * T, T):
         som.set_params(temperature=temperature).fit(X)
     for temperature in (1.02 * T, 1e300):
-        message = re.escape(f"temperature={temperature:g} is above the critical one")
+        message = re.escape(f"temperature={temperature:g} is above the critical one: ") + ".*usually collapses"
         with pytest.warns(ConvergenceWarning, match=message) as warned:
             som.set_params(temperature=temperature).fit(X)
         assert [each.filename for each in warned] == [__file__]

@@ -293,7 +293,7 @@ def test_soft_coordinates_need_a_sigma():
 @pytest.mark.parametrize("temperature", [-1.0, math.nan, math.inf])
 @pytest.mark.parametrize("winner", WINNERS.values(), ids=WINNERS)
 def test_temperatures_are_checked(winner, temperature):
-    with pytest.raises(ValueError, match="temperature must be at least 0 and finite"):
+    with pytest.raises(ValueError, match="temperature must be a finite number of at least 0"):
         winner.check_temperature(temperature)
 
 

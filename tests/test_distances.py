@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from oracles import distance, distances, unit_norm
 
+from sktopo import distances as module
 from sktopo._options import check_p_norm
 from sktopo._powers import multiplies_out, roots, sums_of_powers
 from sktopo.distances import masked_sqdist, norm, normalized, paired_distance, sqdist
@@ -71,6 +72,34 @@ def test_normalized_has_finite_gradients_at_zero(p_norm):
 def test_paired_distance_of_huge_opposite_values_is_finite():
     x = torch.tensor([[1.5e308, 0.0]], dtype=torch.float64)
     assert paired_distance(x / 4, -x / 4, 2.0, torch.float64).item() == pytest.approx(0.75e308)
+
+
+@pytest.mark.parametrize("largest_block", [1, 100, 2**18])
+def test_features_that_tie_share_the_gradient_of_the_maximum_norm(largest_block, monkeypatch, rng):
+    monkeypatch.setattr(module, "LARGEST_BLOCK", largest_block)
+    X, W, pull = rng.integers(-2, 3, (12, 5)), rng.integers(-2, 3, (7, 5)), rng.normal(size=(12, 7))
+    by_sample, by_unit = np.zeros(X.shape), np.zeros(W.shape)
+    for i, j in np.ndindex(pull.shape):
+        apart = X[i] - W[j]
+        ties = np.abs(apart) == np.abs(apart).max()
+        share = pull[i, j] * 2 * apart * ties / ties.sum()
+        by_sample[i] += share
+        by_unit[j] -= share
+    x, w = (torch.from_numpy(values).double().requires_grad_() for values in (X, W))
+    sqdist(x, w, np.inf).backward(torch.from_numpy(pull))
+    np.testing.assert_allclose(x.grad.numpy(), by_sample, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(w.grad.numpy(), by_unit, rtol=1e-12, atol=1e-12)
+
+
+def test_gradients_of_the_maximum_norm_can_be_taken_for_each_sample():
+    generator = torch.Generator().manual_seed(0)
+    X, W = (torch.randn(n, 4, generator=generator, dtype=torch.float64) for n in (6, 3))
+
+    def total(w, x):
+        return sqdist(x[None], w, np.inf).sum()
+
+    one_by_one = torch.stack([torch.func.grad(total)(W, x) for x in X])
+    torch.testing.assert_close(torch.func.vmap(torch.func.grad(total), (None, 0))(W, X), one_by_one)
 
 
 @pytest.mark.parametrize("bad", [0.5, 0, -1, float("nan")])

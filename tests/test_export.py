@@ -1,6 +1,7 @@
 """The layer leaves PyTorch's eager mode: compiled, exported, and run by ONNX Runtime."""
 
 import io
+import math
 
 import numpy as np
 import onnxruntime
@@ -77,6 +78,19 @@ def test_onnx_runtime_answers_alike(case):
     z = samples(33)
     results = session.run(None, {session.get_inputs()[0].name: z.numpy()})
     check(answers, z, [np.array(result) for result in results])
+
+
+@pytest.mark.parametrize("way", ["eager", "compiled", "masked"])
+def test_ties_of_the_maximum_norm_share_the_gradient_in_every_way(way):
+    """The loss at a zero prototype is the square of the largest part: 2 in all, for three parts that tie."""
+    layer = TopographicLayer(3, 1, 1, math.inf, normalize=False, generator=torch.Generator())
+    torch.nn.init.zeros_(layer.codebook)
+    z = torch.tensor([[1.0, 1.0, -1.0]], requires_grad=True)
+    loss = torch.compile(layer.loss, fullgraph=True, backend="aot_eager") if way == "compiled" else layer.loss
+    loss(z, 1.0, mask=torch.ones(1, 3, dtype=torch.bool) if way == "masked" else None).backward()
+    expected = torch.tensor([[2 / 3, 2 / 3, -2 / 3]])
+    torch.testing.assert_close(z.grad, expected)
+    torch.testing.assert_close(layer.codebook.grad, -expected)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")

@@ -366,7 +366,7 @@ def test_bad_arguments_are_named(arguments, message):
         TopographicLayer(**{"height": 4, "width": 4, "generator": torch.Generator(), **arguments})
 
 
-@pytest.mark.parametrize("sigma", [0, -1.0, float("nan"), float("inf"), "1"])
+@pytest.mark.parametrize("sigma", [0, -1.0, float("nan"), float("inf"), "1", torch.ones(5), np.ones(2), [1.0]])
 @pytest.mark.parametrize("method", ["loss", "activations", "coordinates"])
 def test_bad_sigma_is_named(method, sigma):
     with pytest.raises(ValueError, match="sigma must be a finite number above 0"):
@@ -377,8 +377,35 @@ def test_bad_sigma_is_named(method, sigma):
 def test_temperature_needs_the_local_winner(method):
     with pytest.raises(ValueError, match="needs winner='local'"):
         getattr(make(), method)(samples(3, 5), 1.0, 0.5)
-    with pytest.raises(ValueError, match="temperature must be at least 0"):
+    with pytest.raises(ValueError, match="temperature must be a finite number of at least 0"):
         getattr(make(), method)(samples(3, 5), 1.0, -0.5)
+
+
+@pytest.mark.parametrize("temperature", ["0.5", torch.ones(2), np.ones(2), [0.5]])
+@pytest.mark.parametrize("method", ["loss", "activations", "coordinates"])
+def test_bad_temperature_is_named(method, temperature):
+    with pytest.raises(ValueError, match="temperature must be a finite number of at least 0, got"):
+        getattr(make(winner="local"), method)(samples(3, 5), 1.0, temperature)
+
+
+def test_an_order_of_several_numbers_is_named():
+    with pytest.raises(ValueError, match=r"p_norm must be at least 1 .* got tensor\(\[1., 1.\]\)"):
+        make(p=torch.ones(2))
+
+
+def test_sigma_and_temperature_may_be_tensors_of_one_number():
+    layer, z = make(winner="local"), samples(3, 5)
+    expected = layer.loss(z, 1.5, 0.25)
+    for shape in ((), (1,)):
+        torch.testing.assert_close(layer.loss(z, torch.full(shape, 1.5), torch.full(shape, 0.25)), expected)
+
+
+@pytest.mark.parametrize(
+    ("mask", "kind"), [(np.ones((3, 5), dtype=bool), "ndarray"), ([[True] * 5] * 3, "list"), (True, "bool")]
+)
+def test_a_mask_that_is_no_tensor_is_named(mask, kind):
+    with pytest.raises(TypeError, match=f"mask must be a bool tensor, got {kind}; torch.as_tensor makes one"):
+        make().loss(samples(3, 5), 1.0, mask=mask)
 
 
 def test_bad_shapes_are_named():
@@ -456,7 +483,7 @@ def test_arguments_of_another_type_are_named(arguments, message):
 
 
 def test_a_temperature_of_none_and_weights_of_a_list_are_named():
-    with pytest.raises(ValueError, match="temperature must be at least 0"):
+    with pytest.raises(ValueError, match="temperature must be a finite number of at least 0"):
         make(winner="local").loss(samples(3, 5), 1.0, None)
     with pytest.raises(TypeError, match="sample_weight must be a tensor, got list"):
         make().loss(samples(3, 5), 1.0, sample_weight=[1.0] * 3)

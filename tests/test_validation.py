@@ -124,7 +124,7 @@ def test_hits_of_a_class_that_is_not_there_are_zero():
     ("parameter", "message"),
     [
         ({"lattice": "hexagonal"}, "lattice='hexagonal' was set after fit; set it back"),
-        ({"temperature": -1.0}, "temperature must be at least 0 and finite, got -1.0"),
+        ({"temperature": -1.0}, "temperature must be a finite number of at least 0, got -1.0"),
     ],
 )
 def test_parameters_that_do_not_go_with_the_fit_are_named(parameter, message):

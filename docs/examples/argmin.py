@@ -151,7 +151,10 @@ def sigmas() -> Table:
 
 
 def small_numbers() -> Table:
-    """What a 1e-5 changes, by the place where it stands: unit vectors of width 128, sigma 0.5."""
+    """What a 1e-5 changes, by the place where it stands: unit vectors of width 128, 20 x 20 units, sigma 0.5.
+
+    Of the neighborhood, only the BMU and its neighbors on the lattice count: far away h itself is nothing.
+    """
     eps, sigma = 1e-5, 0.5
     generator = torch.Generator().manual_seed(0)
     z, w = (functional.normalize(torch.randn(n, 128, generator=generator).double()) for n in (1000, 400))
@@ -171,7 +174,8 @@ def small_numbers() -> Table:
     for name, other in squares.items():
         changed = (other.argmin(dim=1) != d.argmin(dim=1)).double().mean().item()
         rows[name] = [((other - square) / square).abs().max().item(), changed]
-    columns = (Column("largest relative change", ".0e", 1e-5), Column("BMUs that change", ".3f", 0.002))
+    what = "largest relative change (of h at the BMU and its neighbors; of any squared distance)"
+    columns = (Column(what, ".0e", 1e-5), Column("BMUs that change", ".3f", 0.002))
     return Table("where the 1e-5 stands", columns, rows)
 
 

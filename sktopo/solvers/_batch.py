@@ -23,11 +23,12 @@ KEPT_BYTES = 8 * 2**20
 
 
 class BatchSolver(Solver):
-    """Batch training with any winner; for p = 2 the local winner's loss never rises at a sigma, at any temperature.
+    """Batch training with any winner.
 
-    For p != 2 the winner is the nearest unit in the p-norm and the update stays the mean; the loss is then the squared
-    Euclidean distortion that the mean minimizes. Sums are taken on a fixed-point grid over all rows, so that nothing
-    depends on their order.
+    For p = 2 the local winner's loss never rises at a sigma, at any temperature, unless rows are both normalized and
+    incomplete. For p != 2 the winner is the nearest unit in the p-norm and the update stays the mean; the loss is then
+    the squared Euclidean distortion that the mean minimizes. Sums are taken on a fixed-point grid over all rows, so
+    that nothing depends on their order.
     """
 
     name: ClassVar[str] = "batch"
