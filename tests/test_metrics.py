@@ -193,6 +193,16 @@ def test_samples_without_spread_are_explained_or_not(iris):
     assert explained_variance(som, np.full((3, 4), 2.5)) == 0
 
 
+@pytest.mark.parametrize("value", [0.1, 0.3, 1e-3, 1 / 3, 7.7, -1e9 / 3])
+@pytest.mark.parametrize("n", [10, 5003])
+@pytest.mark.parametrize("weight", [1.0, 0.3])
+def test_the_rounding_of_a_mean_is_no_spread(value, n, weight):
+    X = np.full((n, 2), value)
+    som = TopographicMap(2, 2, max_iter=1, solver="batch").fit(np.concatenate([X, X + 1]))
+    assert explained_variance(som, X, sample_weight=np.full(n, weight)) == 0
+    assert explained_variance(som, X.astype(np.float32), sample_weight=np.full(n, weight)) == 0
+
+
 @pytest.mark.parametrize(("lattice", "periodic", "neighbors"), SHAPES)
 @pytest.mark.parametrize("p", [1.0, 2.0, np.inf])
 def test_combined_error_equals_the_loop(digits, lattice, periodic, neighbors, p):

@@ -292,9 +292,44 @@ def test_rows_of_a_frame_are_shown_as_they_came_in(rng):
     assert content.names == ["standardscaler__age", "onehotencoder__country_France", "onehotencoder__country_Italy"]
     assert content.rows.columns == ["age", "country"]
     age, country = content.rows.values
-    np.testing.assert_array_equal(age, X["age"])
+    assert [float(value) for value in age] == X["age"].tolist()
     assert country == X["country"].tolist()
     assert "after the steps before it" in _note(content)
     plain = Content.of(TopographicMap(3, 3).fit(X[["age"]]), X[["age"]], None, None)
     assert plain.rows.columns == ["age"]
     assert "after the steps before it" not in _note(plain)
+
+
+def frame_of_customers(rng):
+    numbers = np.arange(200)
+    price = 100_000.25 + numbers / 8
+    return pd.DataFrame({"customer": 1_234_567 + numbers, "zip": 10_001 + numbers, "price": price, "paid": price > 1e5})
+
+
+def test_every_digit_of_a_row_is_shown(browser, tmp_path, rng):
+    X = frame_of_customers(rng)
+    model = make_pipeline(make_column_transformer((StandardScaler(), ["price"])), TopographicMap(2, 2)).fit(X)
+    to_html(model, X, path=tmp_path / "map.html")
+    page = Page(browser, tmp_path / "map.html")
+    page.click(0)
+    rows = page.details()["tables"][1]
+    fell = X[model.predict(X) == 0]
+    assert rows[0] == ["row", *X.columns]
+    for row, (name, customer, code, price, paid) in zip(rows[1:], fell.itertuples(), strict=True):
+        assert row[:3] + row[4:] == [str(name), str(customer), str(code), str(paid)]
+        assert float(row[3]) == price
+    assert page.complaints() == []
+
+
+@pytest.mark.parametrize("length", [35, 3000])
+def test_a_page_of_texts_stays_small(length, tmp_path, rng):
+    text = pd.Series(["é" + "x" * length] * 6000)
+    X = pd.DataFrame({"price": rng.normal(size=6000)} | {f"text {i}": text for i in range(30)})
+    X.index = text + text.index.astype(str)
+    model = make_pipeline(make_column_transformer((StandardScaler(), ["price"])), TopographicMap(2, 2)).fit(X)
+    to_html(model, X, text.to_numpy(), path=tmp_path / "map.html")
+    assert (tmp_path / "map.html").stat().st_size < 6e6
+    content = Content.of(model, X, None, None)
+    assert 1 <= len(content.rows.columns) < 31
+    assert f"Of 31 columns the first {len(content.rows.columns)} are listed" in _note(content)
+    assert all(len(name) <= 101 for name in content.rows.name)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
+from sktopo._frame import DataRange
 from sktopo._means import distances_to_bmu, mean_over_samples
 from sktopo._pipelines import unwrapped
 
@@ -237,7 +238,9 @@ def explained_variance(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | Non
     # the rows are of unit norm already, and their mean is no prototype
     from_mean = distances_to_bmu(replace(fitted, codebook=mean, normalize=False), source.dtype)
     size = mean_over_samples(from_mean, source)
-    if size == 0:
+    extent = DataRange.of(source)
+    # the mean of rows that are all alike may differ from them by its rounding
+    if size == 0 or torch.equal(extent.low, extent.high):
         return float(mean_over_samples(to_bmu, source) == 0)
     # in units of the size, whose square may be no number
     unexplained = mean_over_samples(lambda x: to_bmu(x).div(size).square(), source)

@@ -1,5 +1,6 @@
 """What an interactive page shows: a map's values a unit, and the rows behind them, cut to what a page can hold."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,8 @@ from sktopo.plotting._names import feature_names_of, most_varied
 MOST_ROWS = 5000
 # Values of prototypes and rows that are embedded, so that a page stays below 6 MB.
 MOST_NUMBERS = 450_000
+# What a frame's own columns may take of it, in bytes of the page, and how much of a text is shown.
+MOST_BYTES, LONGEST_TEXT = 1_200_000, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,7 @@ class Rows:
     label: list[str]  # empty without classes
     columns: list[str]  # the kept features, or the columns of the frame that a Pipeline takes
     values: list[NDArray[Any] | list[str]]  # numbers or texts of each column
+    n_columns: int  # that there are
     n_all: int
 
 
@@ -62,18 +66,22 @@ class Content:
         units = units_of(fitted, source)
         listed = np.unique(np.linspace(0, len(units) - 1, min(len(units), MOST_ROWS)).round().astype(np.int64))
         content = cls._of_map(estimator, names, len(listed))
-        if content.transformed and hasattr(X, "columns") and not is_dask(X):
-            columns, values = _own_columns(X, listed)
-        else:
-            taken = source.take(torch.from_numpy(listed)).cpu().index_select(1, torch.from_numpy(content.kept))
-            columns, values = content.names, list(taken.to_dense().numpy().T)
         label, classes, labels = _classes(units, y, len(content.u_matrix), listed)
+        names_of_rows = _row_names(X, listed)
+        if content.transformed and hasattr(X, "columns") and not is_dask(X):
+            n_columns = len(X.columns)
+            columns, values = _own_columns(X, listed, MOST_BYTES - _size(labels) - _size(names_of_rows))
+        else:
+            n_columns = content.n_features
+            taken = source.take(torch.from_numpy(listed)).cpu().index_select(1, torch.from_numpy(content.kept))
+            columns, values = content.names, [compact(numbers) for numbers in taken.to_dense().numpy().T]
         rows = Rows(
             unit=units[listed].astype(np.int32),
-            name=_row_names(X, listed),
+            name=names_of_rows,
             label=labels,
             columns=columns,
             values=values,
+            n_columns=n_columns,
             n_all=len(units),
         )
         hits = np.bincount(units, minlength=len(content.u_matrix))
@@ -112,14 +120,36 @@ def _classes(
     return majority(counts), tuple(_text(classes)), _text(checked_classes(y)[listed])
 
 
-def _own_columns(X: Any, listed: NDArray[np.int64]) -> tuple[list[str], list[NDArray[Any] | list[str]]]:
-    """The columns of a frame as they came in, before a Pipeline made features of them: as many as a page can hold."""
-    columns = list(X.columns)[: max(1, MOST_NUMBERS // (2 * len(listed)))]
+def _own_columns(X: Any, listed: NDArray[np.int64], room: int) -> tuple[list[str], list[NDArray[Any] | list[str]]]:
+    """A frame's columns as they came in, before a Pipeline made features of them: the first ones, which have room."""
+    columns: list[str] = []
     values: list[NDArray[Any] | list[str]] = []
-    for column in columns:
+    for column in X.columns:
         entries = np.asarray(X[column])[listed]
-        values.append(entries.astype(float) if entries.dtype.kind in "biuf" else _text(entries))
-    return _text(columns), values
+        # whole numbers may be names, of which every digit counts
+        shown = _floats(entries) if entries.dtype.kind == "f" else _text(entries)
+        room -= _size(shown)
+        if room < 0 and columns:
+            break
+        columns.append(str(column))
+        values.append(shown)
+    return columns, values
+
+
+def _floats(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers in a type that a page can hold."""
+    return values.astype(np.float32 if values.dtype.itemsize <= 4 else np.float64)
+
+
+def compact(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers in half the space, if that can hold them."""
+    fits = np.nanmax(np.abs(values), initial=0) <= np.finfo(np.float32).max
+    return np.ascontiguousarray(values, dtype=np.float32 if fits else np.float64)
+
+
+def _size(shown: NDArray[Any] | list[str]) -> int:
+    """Bytes of a page, in which numbers are base64."""
+    return shown.nbytes * 4 // 3 if isinstance(shown, np.ndarray) else len(json.dumps(shown))
 
 
 def _row_names(X: Any, listed: NDArray[np.int64]) -> list[str]:
@@ -129,5 +159,6 @@ def _row_names(X: Any, listed: NDArray[np.int64]) -> list[str]:
 
 
 def _text(values: Any) -> list[str]:
-    """All as text."""
-    return [str(value) for value in values]
+    """All as text, the beginning of what is long."""
+    texts = map(str, values)
+    return [text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…" for text in texts]

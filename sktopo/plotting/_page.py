@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sktopo.plotting._content import Content
+from sktopo.plotting._content import Content, compact
 from sktopo.plotting._palette import EMPTY, as_hex, class_colors
 
 # Pixels of the longer side of the map, and of the columns beside it.
@@ -43,7 +43,8 @@ def to_html(
     names : sequence of str, optional
         Names of the features that reach the map; None takes those that the map or the Pipeline knows.
     path : path-like
-        The file to write. It stays below 6 MB: of very many features those are embedded that vary most over the map.
+        The file to write. It stays below 6 MB: of very many features those are embedded that vary most over the map, of
+        a frame's own columns the first that have room, and of a long text its beginning.
 
     Raises
     ------
@@ -166,7 +167,7 @@ def _cell_columns(content: Content) -> dict[str, Any]:
     units = np.arange(content.cells.lattice.n_units, dtype=np.int32)
     width = content.cells.lattice.width
     columns = {"xs": xs, "ys": ys, "unit": units, "row": units // width, "column": units % width}
-    columns["value"] = _compact(content.u_matrix)
+    columns["value"] = compact(content.u_matrix)
     if content.hits is not None:
         columns["hits"] = content.hits.astype(np.int32)
     if content.label is not None:
@@ -178,7 +179,7 @@ def _ghost_columns(content: Content) -> dict[str, Any]:
     """The same of the cells that continue a torus beyond its border."""
     polygons, units = content.cells.ghosts()
     xs, ys = _sides(polygons)
-    return {"xs": xs, "ys": ys, "unit": units.astype(np.int32), "value": _compact(content.u_matrix[units])}
+    return {"xs": xs, "ys": ys, "unit": units.astype(np.int32), "value": compact(content.u_matrix[units])}
 
 
 def _sides(polygons: NDArray[Any]) -> tuple[list[list[float]], list[list[float]]]:
@@ -199,7 +200,7 @@ def _layers(content: Content) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     for i, name in enumerate(content.names):
         layers[f"f{i}"] = content.prototypes[:, i]
         options.append((f"f{i}", name))
-    return {key: _compact(values) for key, values in layers.items()}, options
+    return {key: compact(values) for key, values in layers.items()}, options
 
 
 def _row_columns(content: Content) -> dict[str, Any]:
@@ -210,14 +211,8 @@ def _row_columns(content: Content) -> dict[str, Any]:
     if content.rows.label:
         columns["label"] = content.rows.label
     for i, values in enumerate(content.rows.values):
-        columns[f"c{i}"] = _compact(values) if isinstance(values, np.ndarray) else values
+        columns[f"c{i}"] = values
     return columns
-
-
-def _compact(values: NDArray[Any]) -> NDArray[Any]:
-    """Numbers in half the space, if that can hold them."""
-    fits = np.nanmax(np.abs(values), initial=0) <= np.finfo(np.float32).max
-    return np.ascontiguousarray(values, dtype=np.float32 if fits else np.float64)
 
 
 def _range(values: NDArray[Any]) -> dict[str, float]:
@@ -246,6 +241,8 @@ def _note(content: Content) -> str:
         lines.append(f"Shown are the {len(content.names)} features that vary most over the map.")
     if content.rows is not None and len(content.rows.unit) < content.rows.n_all:
         lines.append(f"Of {content.rows.n_all} rows {len(content.rows.unit)} are listed; all count as hits.")
+    if content.rows is not None and content.transformed and len(content.rows.columns) < content.rows.n_columns:
+        lines.append(f"Of {content.rows.n_columns} columns the first {len(content.rows.columns)} are listed.")
     return "<p>" + "<br>".join(lines) + "</p>"
 
 

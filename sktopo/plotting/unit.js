@@ -9,7 +9,7 @@ const table = (head, body) => {
   const line = (tag) => (texts) => `<tr>${texts.map(cell(tag)).join("")}</tr>`
   return `<div style="overflow:auto;max-width:${width}px;max-height:17em"><table style="white-space:nowrap">${line("th")(head)}${body.map(line("td")).join("")}</table></div>`
 }
-const number = (value) => String(Number(value.toPrecision(4)))
+const number = (value, digits = 4) => String(Number(value.toPrecision(digits)))
 
 if (cells.selected.indices.length === 0) {
   details.text = "Click a unit to see what stands behind it."
@@ -28,11 +28,13 @@ if (cells.selected.indices.length === 0) {
     const here = Array.from(rows.data.unit.keys()).filter((i) => rows.data.unit[i] === unit)
     const labeled = rows.data.label !== undefined
     const head = ["row", ...(labeled ? ["class"] : []), ...columns]
-    const shown = (value) => (typeof value === "number" ? number(value) : value)
+    // as many digits as the type holds: a number of a row may be a name
+    const shown = (values, i) =>
+      typeof values[i] === "number" ? number(values[i], values instanceof Float32Array ? 7 : 15) : values[i]
     const line = (i) => [
       rows.data.name[i],
       ...(labeled ? [rows.data.label[i]] : []),
-      ...columns.map((_, j) => shown(rows.data["c" + j][i])),
+      ...columns.map((_, j) => shown(rows.data["c" + j], i)),
     ]
     text += `<b>Rows (${here.length})</b>` + table(head, here.map(line))
   }
