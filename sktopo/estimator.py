@@ -279,7 +279,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
 
         Every call takes one streaming step after another through its rows, in random order, whatever `solver` is. The
         first call makes the first codebook from its rows; sigma then follows its schedule with the weight of the rows
-        seen, and rests at `sigma_final` once ``120 * n_units`` have been seen. After `fit` it stays at `sigma_`.
+        seen, and rests at `sigma_final` once ``120 * n_units`` have been seen: pass fewer rows again until then, or the
+        map stays too smooth. After `fit` it stays at `sigma_`.
 
         Parameters
         ----------

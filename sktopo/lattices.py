@@ -73,6 +73,15 @@ class Lattice(ABC):
     # corners of a unit's cell, all points that are nearer to it than to any other: (row, column) from the unit
     cell_corners: ClassVar[tuple[tuple[float, float], ...]]
 
+    def __post_init__(self) -> None:
+        missing = -self.height % self.height_multiple
+        if self.periodic and missing:
+            multiple = "an even height" if self.height_multiple == 2 else f"{self.height_multiple} times some height"
+            raise ValueError(
+                f"A periodic {self.name} lattice needs {multiple}, got height={self.height}; "
+                f"use {self.height + missing}, or periodic=False."
+            )
+
     @property
     def n_units(self) -> int:
         """Number of units."""
@@ -402,13 +411,6 @@ class HexagonalLattice(Lattice):
     n_corners: ClassVar[int] = 5
     follows_p_norm: ClassVar[bool] = False
     height_multiple: ClassVar[int] = 2
-
-    def __post_init__(self) -> None:
-        if self.periodic and self.height % self.height_multiple:
-            raise ValueError(
-                f"A periodic hexagonal lattice needs an even height, got height={self.height}; "
-                f"use {self.height + 1}, or periodic=False."
-            )
 
     def _cell(self, row: Tensor, fraction: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
         # Between two rows the plane is cut into triangles. Measured from the lower row, its units stand at the

@@ -150,7 +150,10 @@ class _Places:
             rows = rows[:max_samples].sort().values
         self.n, self.k = len(rows), check_size("n_neighbors", n_neighbors)
         if self.k >= self.n / 2:
-            raise ValueError(f"n_neighbors must be less than half the {self.n} samples compared, got {n_neighbors!r}.")
+            raise ValueError(
+                f"n_neighbors must be less than half the {self.n} samples compared, got {n_neighbors!r}; "
+                "compare more samples (in a search: use fewer folds), or lower it."
+            )
         samples = source.take(rows)
         self._fitted: FittedMap = fitted
         self._bmu = fitted.search(source.dtype).bmu(samples).cpu()
