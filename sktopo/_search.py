@@ -19,6 +19,7 @@ from sktopo._device import block_rows, blocks, chunk_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import minima
 from sktopo._products import rounded_rows
+from sktopo._rounded_scores import LARGEST_DOUBT, RoundedScores, make_rounded_scores
 from sktopo._scores import Scores, plain_scores
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
@@ -84,6 +85,7 @@ class Search:
         self._minus_center = self._half_center * -(2.0**-self._exponent)
         self._ordinary = _largest_ordinary(dtype, offset, self._scores.largest_exponent + self._exponent)
         self._bands = None if smooth_on is None else make_bands(self._scores.factor, smooth_on)
+        self._rounded = make_rounded_scores(self._scores.factor)
         self._rows = block_rows(self.n_units, dtype.itemsize)
 
     def bmu(self, x: Tensor) -> Tensor:
@@ -104,10 +106,27 @@ class Search:
         centered = self._centered(x, ends)[0]
         if self._bands is not None and k == 1:
             return self._bands.winners(centered, len(x))[:, None]
-        found = torch.empty((k, len(x)), dtype=torch.int64, device=x.device)
-        for rows, samples in self._blocks(centered, len(x)):
+        rounded = self._rounded
+        return self._best(centered, len(x), k) if rounded is None or k > 1 else self._nearest(centered, len(x), rounded)
+
+    def _best(self, centered: Tensor, n: int, k: int) -> Tensor:
+        """The k best units (n, k) of the first n centered rows."""
+        found = torch.empty((k, n), dtype=torch.int64, device=centered.device)
+        for rows, samples in self._blocks(centered, n):
             minima(self._scores_of(samples, rows), found[:, rows])
         return found.T
+
+    def _nearest(self, centered: Tensor, n: int, rounded: RoundedScores) -> Tensor:
+        """The best unit (n, 1) of the first n centered rows: by rounded scores where these leave no doubt."""
+        found, doubtful = rounded.winners(centered, n)
+        rows = torch.nonzero(doubtful)[:, 0]
+        if len(rows) > LARGEST_DOUBT * n:
+            self._rounded = None
+        if len(rows):
+            again = torch.zeros(rounded_rows(len(rows)), centered.shape[1], dtype=centered.dtype, device="cpu")
+            torch.index_select(centered, 0, rows, out=again[: len(rows)])
+            found[rows] = self._best(again, len(rows), 1)[:, 0]
+        return found[:, None]
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:
         """Exact distance of each sample to its unit, in the widest type: (n,)."""
