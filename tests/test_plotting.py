@@ -423,17 +423,27 @@ def test_a_fitted_search_is_accepted(iris):
     plt.close("all")
 
 
-@pytest.mark.parametrize("kind", ["object", "float", "string", "category"])
+@pytest.mark.parametrize("kind", ["object", "float", "infinite", "string", "category", "date", "duration"])
 def test_samples_without_a_class_are_named(kind, som, iris):
     names = np.array(["a", "b", "c"], dtype=object)[iris[1]]
     y = {
         "object": np.where(np.arange(150) == 7, None, names),
         "float": np.where(np.arange(150) == 7, np.nan, iris[1]),
+        "infinite": np.where(np.arange(150) == 7, -np.inf, iris[1]),
+        "date": np.where(np.arange(150) == 7, np.datetime64("NaT"), iris[1].astype("datetime64[D]")),
+        "duration": np.where(np.arange(150) == 7, np.timedelta64("NaT"), iris[1].astype("timedelta64[D]")),
         "string": pd.Series(names, dtype="string").where(pd.Series(np.arange(150) != 7)),
         "category": pd.Categorical(pd.Series(names).where(pd.Series(np.arange(150) != 7))),
     }[kind]
     for display in (LabelMapDisplay, HitHistogramDisplay):
         with pytest.raises(ValueError, match=r"y has no class for row 7 .*leave such rows out"):
+            display.from_estimator(som, iris[0], y)
+
+
+def test_classes_of_several_kinds_are_refused_by_name(som, iris):
+    y = np.array(["a", 1, 1], dtype=object)[iris[1]]
+    for display in (LabelMapDisplay, HitHistogramDisplay):
+        with pytest.raises(TypeError, match=r"y mixes classes .*'a' \(str\), 1 \(int\): make them all text"):
             display.from_estimator(som, iris[0], y)
 
 
