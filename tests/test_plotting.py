@@ -145,6 +145,13 @@ def test_the_u_matrix_is_painted_with_row_0_at_the_top(som):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "1", "2", "3", "4", "5"]
 
 
+def test_no_colors_are_the_default_colors(som, iris):
+    for kind, samples in ((UMatrixDisplay, ()), (HitHistogramDisplay, iris[:1]), (ComponentPlanesDisplay, ())):
+        plain, none = (kind.from_estimator(som, *samples, **chosen) for chosen in ({}, {"cmap": None}))
+        first, other = (cells_of(display.figure_.axes[0]) for display in (plain, none))
+        assert first.get_cmap() == other.get_cmap()
+
+
 def test_joined_edges_are_marked(som):
     ax = UMatrixDisplay.from_estimator(som).ax_
     (border,) = [c for c in ax.collections if isinstance(c, LineCollection)]
@@ -191,15 +198,16 @@ def test_component_planes_fill_the_axes_they_are_given(iris):
 
 def test_component_planes_say_what_is_wrong(iris):
     som = TopographicMap(5, 4).fit(iris[0])
-    for feature in ("width", 4, None):
+    for feature in ("width", 4, None, True, np.True_):
         with pytest.raises(ValueError, match="features contains"):
             ComponentPlanesDisplay.from_estimator(som, features=[feature])
     with pytest.raises(ValueError, match="feature_names must name the 4 features that reach the map, got 1 names"):
         ComponentPlanesDisplay.from_estimator(som, feature_names=["a"])
     with pytest.raises(ValueError, match="name at least one of the features"):
         ComponentPlanesDisplay.from_estimator(som, features=[])
-    with pytest.raises(ValueError, match="n_columns must be at least 1, got 0"):
-        ComponentPlanesDisplay.from_estimator(som, n_columns=0)
+    for n_columns in (0, 1.5, "2", True):
+        with pytest.raises(ValueError, match=rf"n_columns must be an int of at least 1, got {n_columns!r}"):
+            ComponentPlanesDisplay.from_estimator(som, n_columns=n_columns)
     figure = plt.figure()
     for ax in (figure.add_axes([0, 0, 1, 1]), figure.add_subplot().inset_axes([0, 0, 1, 1])):
         with pytest.raises(ValueError, match="ax is no part of a grid of subplots"):
@@ -338,6 +346,23 @@ def test_the_training_curve_says_what_its_steps_are_and_shows_all(solver, max_it
     low, high = display.ax_.get_ylim()
     assert low <= min(0, som.loss_curve_.min()) < som.loss_curve_.max() <= high
     plt.close(display.figure_)
+
+
+def test_the_training_curve_counts_the_calls_of_partial_fit(iris):
+    som = TopographicMap(4, 4, random_state=0)
+    for chunk in np.array_split(iris[0], 5):
+        som.partial_fit(chunk)
+    display = TrainingCurveDisplay.from_estimator(som)
+    assert display.ax_.get_xlabel() == "call of partial_fit"
+    assert len(display.line_.get_ydata()) == 5
+
+
+@pytest.mark.parametrize(("losses", "n_lost"), [([np.nan] * 3, 3), ([4.0, np.inf, 1.0], 1), ([4.0, 2.0, 1.0], 0)])
+def test_the_training_curve_tells_of_losses_that_are_not_finite(losses, n_lost):
+    display = TrainingCurveDisplay(np.array(losses)).plot()
+    expected = f"Training ({n_lost} of 3 losses are not finite)" if n_lost else "Training"
+    assert display.ax_.get_title() == expected
+    display.figure_.canvas.draw()
 
 
 @pytest.mark.filterwarnings("error")

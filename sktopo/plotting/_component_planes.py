@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktopo._namespaces import as_numpy
+from sktopo._options import check_size
 from sktopo._pipelines import last_step
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._drawing import FLAT, color_bar, frame, paint_values, pyplot
@@ -106,8 +107,8 @@ class ComponentPlanesDisplay:
             Names of all features that reach the map; None takes those that the map or the Pipeline knows.
         ax : matplotlib Axes or sequence of them, optional
             One to be divided, or one a plane; None makes a figure.
-        cmap : str or matplotlib Colormap, default="viridis"
-            Colors from the least to the greatest value of each plane.
+        cmap : str, matplotlib Colormap or None, default="viridis"
+            Colors (None: the default) from the least to the greatest value of each plane.
         n_columns : int, optional
             Planes in a row; None makes the arrangement about square.
 
@@ -145,8 +146,8 @@ class ComponentPlanesDisplay:
         ----------
         ax : matplotlib Axes or sequence of them, optional
             One to be divided, or one a plane; None makes a figure.
-        cmap : str or matplotlib Colormap, default="viridis"
-            Colors from the least to the greatest value of each plane.
+        cmap : str, matplotlib Colormap or None, default="viridis"
+            Colors (None: the default) from the least to the greatest value of each plane.
         n_columns : int, optional
             Planes in a row; None makes the arrangement about square.
 
@@ -163,8 +164,8 @@ class ComponentPlanesDisplay:
         n = len(self.component_planes)
         if not n:
             raise ValueError("There are no planes to draw; name at least one of the features.")
-        if n_columns is not None and n_columns < 1:
-            raise ValueError(f"n_columns must be at least 1, got {n_columns!r}.")
+        if n_columns is not None:
+            check_size("n_columns", n_columns)
         cells = Cells.named(self.lattice, self.component_planes.shape[1:], self.periodic)
         columns = _columns(n, _plane_inches(cells)) if n_columns is None else n_columns
         if ax is None:
@@ -185,7 +186,7 @@ def _position(feature: int | str, names: Sequence[str]) -> int:
     """Number of a feature."""
     if isinstance(feature, str) and feature in names:
         return names.index(feature)
-    if isinstance(feature, (int, np.integer)) and -len(names) <= feature < len(names):
+    if isinstance(feature, (int, np.integer)) and not isinstance(feature, bool) and -len(names) <= feature < len(names):
         return int(feature)
     known = ", ".join(map(repr, get_close_matches(str(feature), names) or names[:MOST_NAMED]))
     raise ValueError(f"features contains {feature!r}; use numbers below {len(names)}, or names, such as {known}.")

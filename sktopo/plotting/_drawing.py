@@ -10,6 +10,7 @@ from sktopo.plotting._names import in_lines
 from sktopo.plotting._palette import EMPTY
 
 GHOST_ALPHA = 0.35
+DEFAULT_COLORS = "viridis"
 MOST_TICKS = 8
 # Of maps whose height is less than this share of their width the color bar is below.
 FLAT = 0.4
@@ -42,7 +43,8 @@ def paint_values(ax: Any, cells: Cells, values: NDArray[Any], cmap: Any) -> Any:
     from matplotlib.collections import PolyCollection
 
     masked = np.ma.masked_invalid(np.asarray(values, dtype=float).ravel())
-    colors = (colormaps[cmap] if isinstance(cmap, str) else cmap).with_extremes(bad=EMPTY)
+    given = DEFAULT_COLORS if cmap is None else cmap
+    colors = (colormaps[given] if isinstance(given, str) else given).with_extremes(bad=EMPTY)
     # sides in the cell's own color close the hairlines between antialiased cells
     painted = PolyCollection(list(cells.polygons), array=masked, cmap=colors, edgecolors="face", linewidths=0.4)
     ax.add_collection(painted)

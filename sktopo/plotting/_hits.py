@@ -114,8 +114,9 @@ class HitHistogramDisplay:
             Weights; None counts every sample once.
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
-        cmap : str or matplotlib Colormap, default="viridis"
-            Colors from the least to the greatest number; units without samples stay gray. Without classes.
+        cmap : str, matplotlib Colormap or None, default="viridis"
+            Colors (None: the default) from the least to the greatest number; units without samples stay gray. Without
+            classes.
         colorbar : bool, default=True
             Whether a color bar is drawn. Without classes.
         legend : bool, default=True
@@ -144,8 +145,9 @@ class HitHistogramDisplay:
         ----------
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
-        cmap : str or matplotlib Colormap, default="viridis"
-            Colors from the least to the greatest number; units without samples stay gray. Without classes.
+        cmap : str, matplotlib Colormap or None, default="viridis"
+            Colors (None: the default) from the least to the greatest number; units without samples stay gray. Without
+            classes.
         colorbar : bool, default=True
             Whether a color bar is drawn. Without classes.
         legend : bool, default=True
