@@ -557,6 +557,33 @@ def test_long_maps_have_color_bars_that_can_be_read(shape, iris):
     assert max(planes.figure_.get_size_inches()) < 12
 
 
+@pytest.mark.parametrize("layout", [None, "tight", "constrained", "compressed"])
+@pytest.mark.parametrize("shape", [(1, 30), (1, 60), (5, 30), (30, 1), (6, 8)])
+def test_color_bars_are_as_long_as_the_map_and_keep_off_its_labels(shape, layout, rng):
+    _, ax = plt.subplots(layout=layout)
+    for display in (UMatrixDisplay(rng.random(shape)).plot(), UMatrixDisplay(rng.random(shape)).plot(ax=ax)):
+        display.figure_.canvas.draw()
+        bar, map = display.colorbar_.ax.get_window_extent(), display.ax_.get_window_extent()
+        lengths, thickness = ((bar.width, map.width), bar.height)
+        if shape[0] >= shape[1] / 2:
+            lengths, thickness = ((bar.height, map.height), bar.width)
+        assert lengths[0] == pytest.approx(lengths[1])
+        assert thickness >= 8
+        assert not bar.overlaps(display.ax_.xaxis.get_tightbbox())
+        assert display.figure_.bbox.contains(*bar.min)
+        assert display.figure_.bbox.contains(*bar.max)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(1.0, ["1"]), (0.0, ["0"]), (0.25, ["0.25"]), (np.nan, [])])
+@pytest.mark.parametrize("shape", [(1, 1), (4, 4), (1, 9)])
+def test_color_bars_of_one_value_show_that_value_only(value, shown, shape):
+    bar = UMatrixDisplay(np.full(shape, value)).plot().colorbar_
+    bar.ax.figure.canvas.draw()
+    axis = bar.ax.xaxis if bar.orientation == "horizontal" else bar.ax.yaxis
+    assert [label.get_text() for label in axis.get_ticklabels()] == shown
+    assert not axis.get_offset_text().get_text()
+
+
 @pytest.mark.parametrize("ordered", [True, False])
 def test_ordered_categories_keep_their_order(som, iris, ordered):
     names = ["low", "medium", "high"]

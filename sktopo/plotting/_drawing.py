@@ -14,6 +14,8 @@ DEFAULT_COLORS = "viridis"
 MOST_TICKS = 8
 # Of maps whose height is less than this share of their width the color bar is below.
 FLAT = 0.4
+# Height of that color bar in points, and the lines of text between it and the map.
+BAR_POINTS, LINES_BELOW = 10.0, 3.5
 # Classes in a column of a legend.
 MOST_IN_COLUMN = 20
 
@@ -102,16 +104,40 @@ def cell_points(ax: Any, cells: Cells) -> float:
 
 
 def color_bar(ax: Any, painted: Any, cells: Cells, label: str = "") -> Any:
-    """A color bar as high as the map, or below a flat one, with whole numbers where all values are whole."""
+    """A color bar as high as the map, or below a flat one and as wide."""
+    if cells.slope < FLAT:
+        room, orientation = _strip_below(ax), "horizontal"
+    else:
+        stretch = max(1.0, cells.slope / 2)  # of a narrow map the width says little
+        room, orientation = ax.inset_axes([1 + 0.03 * stretch, 0, 0.045 * stretch, 1]), "vertical"
+    bar = ax.figure.colorbar(painted, cax=room, label=label, orientation=orientation)
+    _set_ticks(bar, painted.get_array().compressed())
+    return bar
+
+
+def _strip_below(ax: Any) -> Any:
+    """Axes as wide as others, so many points high, below their ticks and label."""
+    from matplotlib import rcParams
+    from matplotlib.transforms import Affine2D, ScaledTranslation, blended_transform_factory
+
+    gap = LINES_BELOW * rcParams["font.size"] if ax.get_xlabel() else BAR_POINTS / 2
+    points = Affine2D().scale(1 / 72) + ax.figure.dpi_scale_trans + ScaledTranslation(0, 0, ax.transAxes)
+    place = blended_transform_factory(ax.transAxes, points)
+    return ax.inset_axes([0, -gap - BAR_POINTS, 1, BAR_POINTS], transform=place)
+
+
+def _set_ticks(bar: Any, values: NDArray[Any]) -> None:
+    """Whole numbers where all values are whole, and where all are equal that value."""
     from matplotlib.ticker import MaxNLocator
 
-    values = painted.get_array().compressed()
-    whole = bool((values == values.round()).all())
-    if cells.slope < FLAT:
-        ticks = MaxNLocator(nbins=4, integer=whole)
-        return ax.figure.colorbar(painted, ax=ax, location="bottom", aspect=30, label=label, ticks=ticks)
-    room = ax.inset_axes([1.03, 0, 0.045 * max(1.0, cells.slope / 2), 1])
-    return ax.figure.colorbar(painted, cax=room, label=label, ticks=MaxNLocator(integer=True) if whole else None)
+    distinct = np.unique(values)
+    whole = bool((distinct == distinct.round()).all())
+    if len(distinct) <= 1:
+        bar.set_ticks(distinct, labels=[f"{value:.0f}" if whole else f"{value:.4g}" for value in distinct])
+    elif bar.orientation == "horizontal":
+        bar.locator = MaxNLocator(nbins=4, integer=whole)
+    elif whole:
+        bar.locator = MaxNLocator(integer=True)
 
 
 def draw_legend(ax: Any, classes: NDArray[Any], colors: list[Any], title: str | None) -> Any:
