@@ -31,6 +31,8 @@ from sktopo.plotting import (
 )
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._labels import named_units
+from sktopo.plotting._legend import ROOM
+from sktopo.plotting._map_names import MapNames
 from sktopo.plotting._names import in_lines, shortened
 from sktopo.plotting._palette import class_colors
 
@@ -62,6 +64,23 @@ def displays(estimator, X, y):
 def cells_of(ax):
     """The cells of the units: the first collection."""
     return next(c for c in ax.collections if isinstance(c, PolyCollection))
+
+
+def names_on(display):
+    """The names that are written on a map, once it is drawn."""
+    display.figure_.draw_without_rendering()
+    return names_of(display)
+
+
+def names_of(display):
+    """The names that were written on a map when it was drawn last."""
+    (names,) = (artist for artist in display.ax_.artists if isinstance(artist, MapNames))
+    return names.texts
+
+
+def place_of(text):
+    """Where a name stands, in lattice units."""
+    return text.axes.transData.inverted().transform(text.get_transform().transform(text.get_position()))
 
 
 def area(polygon):
@@ -281,7 +300,7 @@ def test_names_stand_in_cells_that_are_large_enough(digits, lattice):
     X, y = digits
     som = TopographicMap(8, 8, lattice=lattice, max_iter=3).fit(X)
     display = LabelMapDisplay.from_estimator(som, X, y)
-    written = {tuple(np.round(text.get_position(), 6)): text for text in display.ax_.texts}
+    written = {tuple(np.round(place_of(text), 6)): text for text in names_on(display)}
     for unit in np.flatnonzero(display.labels_ >= 0):
         text = written[tuple(np.round(som.unit_coordinates_[unit, ::-1], 6))]
         assert text.get_text() == str(display.labels_[unit])
@@ -295,11 +314,123 @@ def test_large_maps_name_regions(lattice):
     counts[0] = (0, 1)  # alone: too small for a name
     counts[1:1800:3] = counts[1802::3] = 0  # units without samples do not break a region up
     display = LabelMapDisplay(counts, np.array(["upper", "lower"]), (60, 60), lattice=lattice).plot()
-    texts = sorted(display.ax_.texts, key=lambda text: text.get_position()[1])
+    texts = sorted(names_on(display), key=lambda text: place_of(text)[1])
     assert [text.get_text() for text in texts] == ["upper", "lower"]
     spacing = Cells.named(lattice, (60, 60), False).lattice.row_spacing
-    rows = [text.get_position()[1] / spacing for text in texts]
+    rows = [place_of(text)[1] / spacing for text in texts]
     assert rows == pytest.approx([14.5, 44.5], abs=1)
+
+
+LAYOUTS = [None, "tight", "constrained", "compressed"]
+MIXED = ("Homo sapiens neanderthalensis", "virginica", "a very long class name", "setosa", "b", "versicolor", "x1")
+
+
+def classes_of_regions(names, shape, rng):
+    """Counts of classes (n_units, n_classes) on a map that they divide into regions, by the nearest of some seeds."""
+    places = np.stack(np.mgrid[: shape[0], : shape[1]], axis=-1).reshape(-1, 2)
+    seeds = rng.random((len(names), 2)) * shape
+    return np.eye(len(names))[np.linalg.norm(places[:, None] - seeds, axis=2).argmin(axis=1)]
+
+
+def drawn_classes(kind, names, shape, rng, **where):
+    counts, names = classes_of_regions(names, shape, rng), np.array(names)
+    if kind is LabelMapDisplay:
+        display = kind(counts, names, shape).plot(**where)
+    else:
+        display = kind(counts.sum(axis=1).reshape(shape), class_counts=counts, classes=names).plot(**where)
+    return display
+
+
+@pytest.mark.parametrize("kind", [LabelMapDisplay, HitHistogramDisplay])
+@pytest.mark.parametrize("shape", [(10, 10), (3, 20), (30, 4)])
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [("{}", 3), ("a class name of some length {}", 12), ("a class name of some length {}", 20), ("species {}", 80)],
+)
+def test_a_legend_fits_into_a_figure_of_its_own_and_leaves_the_map_its_size(kind, shape, name, n, rng):
+    names = [name.format(i) for i in range(n)]
+    display, plain = (drawn_classes(kind, names, shape, rng, legend=legend) for legend in (True, False))
+    for figure in (display.figure_, plain.figure_):
+        figure.draw_without_rendering()
+    page, legend = display.figure_.bbox, display.ax_.get_legend()
+    box, map, alone = (part.get_window_extent() for part in (legend, display.ax_, plain.ax_))
+    assert page.contains(*box.min)
+    assert page.contains(*box.max)
+    assert not box.overlaps(map)
+    assert max(map.width, map.height) > 0.7 * max(alone.width, alone.height)
+    assert [text.get_text().replace("\n", " ") for text in legend.get_texts()] == names
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("grid", [(1, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize("names", [MIXED, [f"a class name of some length {i}" for i in range(20)]], ids=len)
+def test_a_legend_in_given_axes_fits_and_leaves_the_map_most_of_the_room(names, grid, layout, rng):
+    figure, axes = plt.subplots(*grid, layout=layout, squeeze=False)
+    for ax in axes.ravel().repeat(2):  # drawing again takes no more room
+        ax.clear()
+        drawn_classes(LabelMapDisplay, names, (10, 10), rng, ax=ax)
+    figure.draw_without_rendering()
+    maps = [ax.get_window_extent() for ax in axes.ravel()]
+    for ax in axes.ravel():
+        box = ax.get_legend().get_window_extent()
+        assert figure.bbox.contains(*box.min)
+        assert figure.bbox.contains(*box.max)
+        assert not any(box.overlaps(map) for map in maps)
+        assert ax.get_window_extent().width > 1.2 * box.width
+        assert not box.overlaps(ax.title.get_window_extent())
+    assert sum(part.get_label() == ROOM for part in figure.axes) <= axes.size
+
+
+def test_a_legend_without_room_for_all_classes_counts_the_rest(rng):
+    _, axes = plt.subplots(3, 3, layout="constrained")
+    display = drawn_classes(LabelMapDisplay, [f"species {i}" for i in range(80)], (10, 10), rng, ax=axes[0, 0])
+    *shown, last = (text.get_text() for text in display.ax_.get_legend().get_texts())
+    assert last == f"{80 - len(shown)} more"
+    assert len(shown) >= 3
+
+
+def test_a_legend_shows_black_on_black(rng):
+    with plt.style.context("dark_background"):
+        display = drawn_classes(LabelMapDisplay, [str(i) for i in range(8)], (4, 4), rng)
+        page = display.figure_.get_facecolor()
+    for patch, color in zip(display.ax_.get_legend().get_patches(), class_colors(8), strict=True):
+        assert patch.get_facecolor()[:3] == color
+        assert patch.get_edgecolor() != page
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+@pytest.mark.parametrize("names", [MIXED, [f"a class name of some length {i}" for i in range(15)]], ids=len)
+def test_names_keep_off_each_other_and_stay_on_the_map(names, lattice, grid, layout, rng):
+    _, axes = plt.subplots(*grid, layout=layout, squeeze=False)
+    counts = classes_of_regions(names, (10, 10), rng)
+    displays = [
+        LabelMapDisplay(counts, np.array(names), (10, 10), lattice=lattice).plot(ax=ax) for ax in (None, *axes.ravel())
+    ]
+    for figure in {display.figure_ for display in displays}:
+        figure.draw_without_rendering()
+    for display in displays:
+        texts = names_of(display)
+        boxes = [text.get_window_extent() for text in texts]
+        map = display.ax_.get_window_extent()
+        assert texts
+        assert min(text.get_fontsize() for text in texts) >= 6.5
+        for i, box in enumerate(boxes):
+            assert map.x0 <= box.x0
+            assert map.y0 <= box.y0
+            assert box.x1 <= map.x1
+            assert box.y1 <= map.y1
+            assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def test_names_follow_the_size_of_the_figure(digits):
+    X, y = digits
+    names = np.array([f"the digit that is {i}" for i in range(10)])[y]
+    display = LabelMapDisplay.from_estimator(TopographicMap(8, 8, max_iter=3).fit(X), X, names)
+    few = len(names_on(display))
+    display.figure_.set_size_inches(24, 18)
+    assert len(names_on(display)) == (display.labels_ >= 0).sum() > few
 
 
 def test_colors_of_classes_differ():
@@ -323,7 +454,7 @@ def test_a_region_that_crosses_the_edge_of_a_torus_is_named_in_its_middle(lattic
         np.stack([~outer, outer], axis=1), np.array(["inner", "outer"]), (60, 60), lattice=lattice, periodic=True
     ).plot()
     spacing = 1 if lattice == "rectangular" else np.sqrt(3) / 2
-    places = {text.get_text(): text.get_position()[1] / spacing for text in display.ax_.texts}
+    places = {text.get_text(): place_of(text)[1] / spacing for text in names_on(display)}
     assert places["outer"] == pytest.approx(55.5, abs=1)
     assert places["inner"] == pytest.approx(25.5, abs=1)
 
@@ -495,7 +626,7 @@ def test_long_names_are_cut_to_their_regions_and_stand_whole_in_the_legend():
     counts = np.zeros((144, 2))
     counts[:30, 0], counts[30:, 1] = 1, 1
     display = LabelMapDisplay(counts, np.array([long, "b"]), (12, 12)).plot()
-    (drawn,) = (text.get_text() for text in display.ax_.texts if text.get_text() != "b")
+    (drawn,) = (text.get_text() for text in names_on(display) if text.get_text() != "b")
     assert len(drawn) < len(long)
     assert drawn[:-1] == long[: len(drawn) - 1]
     assert display.ax_.get_legend().get_texts()[0].get_text().replace("\n", " ") == long
@@ -514,15 +645,15 @@ def test_numbers_of_color_bars_stay_on_the_figure(n_features, rng):
 
 
 def test_scattered_labels_have_names_or_none(rng):
-    cells = Cells.named("hexagonal", (8, 8), False)
+    lattice = HexagonalLattice(8, 8)
     for _ in range(200):
         labels = np.full(64, -1)
         some = rng.choice(64, size=rng.integers(0, 10), replace=False)
         labels[some] = rng.integers(0, 4, len(some))
-        for unit, _ in named_units(labels, cells, 40.0):
+        for unit, _ in named_units(labels, lattice):
             assert labels[unit] >= 0
     display = LabelMapDisplay(np.zeros((900, 2)), np.array(["a", "b"]), (30, 30)).plot()
-    assert not display.ax_.texts
+    assert not names_on(display)
 
 
 def test_counts_and_classes_belong_together():

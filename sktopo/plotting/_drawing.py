@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktopo.plotting._cells import Cells
-from sktopo.plotting._names import in_lines
+from sktopo.plotting._names import text_points
 from sktopo.plotting._palette import EMPTY
 
+SMALLEST_TITLE = 7.0
 GHOST_ALPHA = 0.35
 DEFAULT_COLORS = "viridis"
 MOST_TICKS = 8
@@ -16,8 +17,6 @@ MOST_TICKS = 8
 FLAT = 0.4
 # Height of that color bar in points, and the lines of text between it and the map.
 BAR_POINTS, LINES_BELOW = 10.0, 3.5
-# Classes in a column of a legend.
-MOST_IN_COLUMN = 20
 
 
 def pyplot() -> Any:
@@ -83,7 +82,7 @@ def frame(ax: Any, cells: Cells, title: str, *, ticks: bool = True) -> None:
     low, high = cells.limits()
     # row 0 at the top
     ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal")
-    ax.set_title(title, parse_math=False)  # a feature may be called "cost ($)"
+    _set_title(ax, title)
     ax.spines[:].set_visible(False)
     if not ticks:
         ax.set(xticks=[], yticks=[])
@@ -94,6 +93,14 @@ def frame(ax: Any, cells: Cells, title: str, *, ticks: bool = True) -> None:
     ax.set_yticks(rows * cells.lattice.row_spacing, labels=[str(row) for row in rows])
     ax.set(xlabel="column" + (" (joined at the edges)" if cells.lattice.periodic else ""), ylabel="row")
     ax.tick_params(length=0)
+
+
+def _set_title(ax: Any, title: str) -> None:
+    """A title that is as wide as the axes at the most."""
+    ax.set_title(title, parse_math=False)  # a feature may be called "cost ($)"
+    size, room = ax.title.get_fontsize(), ax.get_window_extent().width * 72 / ax.figure.dpi
+    width = max(text_points(line, size) for line in title.split("\n"))
+    ax.title.set_fontsize(max(min(size, size * room / width), min(size, SMALLEST_TITLE)))
 
 
 def cell_points(ax: Any, cells: Cells) -> float:
@@ -138,24 +145,3 @@ def _set_ticks(bar: Any, values: NDArray[Any]) -> None:
         bar.locator = MaxNLocator(nbins=4, integer=whole)
     elif whole:
         bar.locator = MaxNLocator(integer=True)
-
-
-def draw_legend(ax: Any, classes: NDArray[Any], colors: list[Any], title: str | None) -> Any:
-    """One patch a class, beside the map."""
-    from matplotlib.patches import Patch
-
-    patches = [Patch(facecolor=color, label=in_lines(str(name))) for name, color in zip(classes, colors, strict=True)]
-    drawn = ax.legend(
-        handles=patches,
-        title=title,
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1),
-        frameon=False,
-        borderaxespad=0,
-        ncols=-(-len(patches) // MOST_IN_COLUMN),
-        fontsize="small" if len(patches) > MOST_IN_COLUMN else None,
-        columnspacing=1.0,
-    )
-    for text in drawn.get_texts():
-        text.set_parse_math(False)
-    return drawn
