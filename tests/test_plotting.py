@@ -30,6 +30,7 @@ from sktopo.plotting import (
     UMatrixDisplay,
 )
 from sktopo.plotting._cells import Cells
+from sktopo.plotting._component_planes import UNITS
 from sktopo.plotting._labels import named_units
 from sktopo.plotting._legend import ROOM
 from sktopo.plotting._map_names import MapNames
@@ -47,6 +48,9 @@ def figures_closed():
 def som(request, iris):
     lattice, periodic = request.param
     return TopographicMap(6, 4, lattice=lattice, periodic=periodic).fit(iris[0])
+
+
+LAYOUTS = [None, "tight", "constrained", "compressed"]
 
 
 def displays(estimator, X, y):
@@ -215,6 +219,60 @@ def test_component_planes_fill_the_axes_they_are_given(iris):
         ComponentPlanesDisplay.from_estimator(som, ax=axes[0])
 
 
+def titles_of(display):
+    """Where the titles of planes are, once they are drawn."""
+    display.figure_.draw_without_rendering()
+    return [ax.title.get_window_extent() for ax in display.axes_]
+
+
+@pytest.mark.parametrize("shape", [(30, 1), (40, 3), (20, 2), (30, 4), (1, 30), (4, 30), (8, 8), (1, 1)])
+def test_titles_of_component_planes_keep_off_each_other_and_stay_on_the_page(shape, rng):
+    names = [*load_wine().feature_names, "a-name-without-a-break-that-no-narrow-plane-has-room-for"]
+    display = ComponentPlanesDisplay(rng.random((14, *shape)), feature_names=names).plot()
+    boxes, page = titles_of(display), display.figure_.bbox
+    for i, box in enumerate(boxes):
+        assert page.contains(*box.min)
+        assert page.contains(*box.max)
+        assert not any(box.overlaps(other) for other in boxes[:i])
+    assert all(ax.title.get_fontsize() >= 7 for ax in display.axes_)
+    assert display.axes_[0].get_title() == "alcohol"
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_heading_of_component_planes_stays_on_the_page(n, rng):
+    display = ComponentPlanesDisplay(rng.random((n, 8, 8)), feature_names=["x"] * n, n_omitted=900).plot()
+    titles, heading = titles_of(display), display.figure_._suptitle.get_window_extent()
+    assert display.figure_.bbox.contains(*heading.min)
+    assert display.figure_.bbox.contains(*heading.max)
+    assert not any(heading.overlaps(title) for title in titles)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", [(8, 10), (2, 12), (12, 8)])
+def test_component_planes_divide_axes_without_waste_and_say_their_units(shape, layout, rng):
+    names = ["alcohol", "malic_acid", "ash", "od280/od315_of_diluted_wines"]
+    widths = []
+    for chosen in (None, layout):
+        figure, axes = plt.subplots(1, 2, layout=chosen)
+        display = ComponentPlanesDisplay(rng.random((4, *shape)), feature_names=names, n_omitted=2).plot(ax=axes[1])
+        boxes = titles_of(display)
+        assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[:i])
+        (units,) = (ax.xaxis.label for ax in display.axes_ if ax.get_xlabel())
+        assert units.get_text().split() == f"in the {UNITS}, without the 2 features that vary least".split()
+        assert figure.bbox.contains(*units.get_window_extent().min)
+        assert not any(ax.get_window_extent().overlaps(units.get_window_extent()) for ax in display.axes_)
+        widths.append(display.axes_[0].get_window_extent().width)
+    assert widths[1] > 0.75 * widths[0]  # without a layout, numbers run into the next plane
+
+
+def test_color_bars_of_component_planes_in_axes_of_their_own_name_the_units(rng):
+    _, axes = plt.subplots(2, 2)
+    ComponentPlanesDisplay(rng.random((4, 5, 5)), feature_names=list("abcd")).plot(ax=axes)
+    for ax in axes.ravel():
+        (bar,) = ax.child_axes
+        assert bar.get_ylabel() == UNITS
+
+
 def test_component_planes_say_what_is_wrong(iris):
     som = TopographicMap(5, 4).fit(iris[0])
     for feature in ("width", 4, None, True, np.True_):
@@ -321,7 +379,6 @@ def test_large_maps_name_regions(lattice):
     assert rows == pytest.approx([14.5, 44.5], abs=1)
 
 
-LAYOUTS = [None, "tight", "constrained", "compressed"]
 MIXED = ("Homo sapiens neanderthalensis", "virginica", "a very long class name", "setosa", "b", "versicolor", "x1")
 
 
@@ -688,7 +745,7 @@ def test_long_maps_have_color_bars_that_can_be_read(shape, iris):
     assert max(planes.figure_.get_size_inches()) < 12
 
 
-@pytest.mark.parametrize("layout", [None, "tight", "constrained", "compressed"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", [(1, 30), (1, 60), (5, 30), (30, 1), (6, 8)])
 def test_color_bars_are_as_long_as_the_map_and_keep_off_its_labels(shape, layout, rng):
     _, ax = plt.subplots(layout=layout)

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from sktopo._pipelines import names_at_the_map
 
-# Longer titles and legends are broken into lines.
+# Longer names in legends are broken into lines.
 LINE_WIDTH = 24
+# Titles have no more lines.
+MOST_LINES = 3
 # Names that are cut shorter say nothing.
 FEWEST_CHARACTERS = 4
 # Mean width of the letters of narrow words, in units of the text's size.
@@ -19,7 +21,7 @@ NARROWEST = 0.25
 
 
 def in_lines(name: str) -> str:
-    """A name in lines that are short enough for a title or a legend, broken at spaces and underscores."""
+    """A name in lines that are short enough for a legend, broken at spaces and underscores."""
     return "\n".join(textwrap.wrap(name.replace("_", "_ "), LINE_WIDTH)).replace("_ ", "_")
 
 
@@ -43,7 +45,7 @@ def lines_within(name: str, room: float, size: float) -> str:
     lines: list[str] = []
     for word in name.replace("_", "_ ").split():
         longer = f"{lines[-1]} {word}".replace("_ ", "_") if lines else word
-        if lines and len(longer) <= LINE_WIDTH and text_points(longer, size) <= room:
+        if lines and text_points(longer, size) <= room:
             lines[-1] = longer
         else:
             lines.append(word)
@@ -60,6 +62,25 @@ def cut_to(name: str, room: float, size: float, names: Sequence[str] = ()) -> st
         if text_points(cut, size) <= room:
             return cut
     return ""
+
+
+def titles_within(names: Sequence[str], room: float, sizes: Sequence[float]) -> tuple[list[str], float]:
+    """Titles of at most so many points, and the first of the sizes at which all fit; at the last they are cut off."""
+    for size in sizes:
+        broken = [lines_within(name, room, size).split("\n") for name in names]
+        if all(len(lines) <= MOST_LINES and max(text_points(line, size) for line in lines) <= room for lines in broken):
+            break
+    else:
+        broken = [_shorter(lines, room, size) for lines in broken]
+    return ["\n".join(lines) for lines in broken], size
+
+
+def _shorter(lines: Sequence[str], room: float, size: float) -> list[str]:
+    """As many lines as a title may have, each cut off."""
+    kept = list(lines[:MOST_LINES])
+    if len(lines) > MOST_LINES:
+        kept[-1] += "…"
+    return [cut_to(line, room, size) for line in kept]
 
 
 def shortened(name: str, room: int, names: Sequence[str] = ()) -> str:
