@@ -554,9 +554,9 @@ def test_the_training_curve_tells_of_losses_that_are_not_finite(losses, n_lost):
 
 
 @pytest.mark.filterwarnings("error")
-def test_names_may_hold_dollars(iris):
-    X = pd.DataFrame(iris[0][:, :2], columns=["price $$", "cost ($) / income ($x_{)"])
-    y = np.array(["a $x_{$", "b $$", "c"])[iris[1]]
+def test_names_may_hold_dollars_and_breaks(iris):
+    X = pd.DataFrame(iris[0][:, :2], columns=["price\n\t$$", "cost ($) / income ($x_{)"])
+    y = np.array(["a $x_{$", "b $$", "c\nd\te"])[iris[1]]
     som = TopographicMap(3, 3).fit(X)
     for display in (
         ComponentPlanesDisplay.from_estimator(som),

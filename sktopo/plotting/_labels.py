@@ -19,6 +19,7 @@ from sktopo.plotting._drawing import (
     paint_colors,
 )
 from sktopo.plotting._legend import draw_legend
+from sktopo.plotting._names import in_one_line
 from sktopo.plotting._palette import EMPTY, as_rgb, class_colors, is_dark
 
 
@@ -153,7 +154,7 @@ class LabelMapDisplay:
         from sktopo.plotting._map_names import MapNames
 
         bearers = np.flatnonzero(self.labels_ >= 0).tolist()
-        names, regions = [str(name) for name in self.classes], named_units(self.labels_, cells.lattice)
+        names, regions = [in_one_line(name) for name in self.classes], named_units(self.labels_, cells.lattice)
         units = {unit: (names[self.labels_[unit]], is_dark(colors[self.labels_[unit]])) for unit in bearers}
         self.ax_.add_artist(MapNames(self.ax_, cells, units, regions))
 

@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktopo.plotting._cells import Cells
-from sktopo.plotting._names import FEWEST_CHARACTERS, cut_to, in_lines, lines_within, shortened, text_points
+from sktopo.plotting._names import (
+    FEWEST_CHARACTERS,
+    cut_to,
+    in_lines,
+    in_one_line,
+    lines_within,
+    shortened,
+    text_points,
+)
 from sktopo.plotting._palette import class_colors
 
 TITLE = "class"
@@ -67,7 +75,7 @@ class Arrangement:
 
 def draw_legend(ax: Any, cells: Cells, classes: NDArray[Any], *, own_figure: bool) -> None:
     """One patch a class, beside the map."""
-    names = [str(name) for name in classes]
+    names = [in_one_line(name) for name in classes]
     if own_figure:
         chosen = _in_own_figure(names, ax.figure)
     else:

@@ -107,12 +107,14 @@ class MapNames(Artist):
         """Names of regions, those of larger ones first, without those that would run over others."""
         size, sides = cell_points(self._ax, self._cells), np.array(self._sides())
         centers = self._points_to_pixels().inverted().transform(self._ax.transData.transform(self._cells.centers))
-        all_names = [name for name, _ in self._units.values()]
+        all_names = sorted({name for name, _ in self._units.values()})
         placed: list[Name] = []
         for unit, n_units in self._regions:
             square = size * np.sqrt(n_units)
+            if square < REGION_WIDTH * font:  # as are all that follow
+                break
             text = cut_to(self._units[unit][0], min(OVERHANG * square, sides[0] - 2 * GAP), font, all_names)
-            if square < REGION_WIDTH * font or not text:
+            if not text:
                 continue
             half = np.array([text_points(text, font), 1.2 * font]) / 2
             center = np.clip(centers[unit], half + GAP, np.maximum(sides - half - GAP, half + GAP))

@@ -20,6 +20,11 @@ FEWEST_CHARACTERS = 4
 NARROWEST = 0.25
 
 
+def in_one_line(name: Any) -> str:
+    """A name without breaks and tabs, for which fonts have no letters."""
+    return " ".join(str(name).split())
+
+
 def in_lines(name: str) -> str:
     """A name in lines that are short enough for a legend, broken at spaces and underscores."""
     return "\n".join(textwrap.wrap(name.replace("_", "_ "), LINE_WIDTH)).replace("_ ", "_")
