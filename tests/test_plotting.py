@@ -452,7 +452,8 @@ def test_a_legend_shows_black_on_black(rng):
         page = display.figure_.get_facecolor()
     for patch, color in zip(display.ax_.get_legend().get_patches(), class_colors(8), strict=True):
         assert patch.get_facecolor()[:3] == color
-        assert patch.get_edgecolor() != page
+        assert patch.get_edgecolor()[:3] != page[:3]
+        assert patch.get_edgecolor()[3] == 1
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
