@@ -50,6 +50,16 @@ def test_each_example_of_the_gallery_says_what_it_tells():
         assert story, example
 
 
+def test_the_guide_to_pictures_draws_what_it_shows():
+    page, drawn = (DOCS / "user_guide" / "pictures.md").read_text(), (DOCS / "gallery" / "plot_12_displays.py")
+    steps = [
+        line[4:].removeprefix("display = ") for line in page.splitlines() if re.match(r">>> .*(=|Display\.)", line)
+    ]
+    assert any("plt.subplots" in step for step in steps)
+    for step in steps:
+        assert step in drawn.read_text(), step
+
+
 def test_every_promise_is_kept_by_a_test_that_exists():
     tables = [line for line in (DOCS / "explanation" / "promises.md").read_text().splitlines() if line.startswith("|")]
     promises = [line for line in tables if not line.startswith(("|---", "| promise |", "| | what |"))]

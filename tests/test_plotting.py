@@ -30,7 +30,10 @@ from sktopo.plotting import (
     UMatrixDisplay,
 )
 from sktopo.plotting._cells import Cells
+from sktopo.plotting._component_planes import UNITS
 from sktopo.plotting._labels import named_units
+from sktopo.plotting._legend import ROOM
+from sktopo.plotting._map_names import MapNames
 from sktopo.plotting._names import in_lines, shortened
 from sktopo.plotting._palette import class_colors
 
@@ -45,6 +48,9 @@ def figures_closed():
 def som(request, iris):
     lattice, periodic = request.param
     return TopographicMap(6, 4, lattice=lattice, periodic=periodic).fit(iris[0])
+
+
+LAYOUTS = [None, "tight", "constrained", "compressed"]
 
 
 def displays(estimator, X, y):
@@ -62,6 +68,23 @@ def displays(estimator, X, y):
 def cells_of(ax):
     """The cells of the units: the first collection."""
     return next(c for c in ax.collections if isinstance(c, PolyCollection))
+
+
+def names_on(display):
+    """The names that are written on a map, once it is drawn."""
+    display.figure_.draw_without_rendering()
+    return names_of(display)
+
+
+def names_of(display):
+    """The names that were written on a map when it was drawn last."""
+    (names,) = (artist for artist in display.ax_.artists if isinstance(artist, MapNames))
+    return names.texts
+
+
+def place_of(text):
+    """Where a name stands, in lattice units."""
+    return text.axes.transData.inverted().transform(text.get_transform().transform(text.get_position()))
 
 
 def area(polygon):
@@ -145,6 +168,13 @@ def test_the_u_matrix_is_painted_with_row_0_at_the_top(som):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["0", "1", "2", "3", "4", "5"]
 
 
+def test_no_colors_are_the_default_colors(som, iris):
+    for kind, samples in ((UMatrixDisplay, ()), (HitHistogramDisplay, iris[:1]), (ComponentPlanesDisplay, ())):
+        plain, none = (kind.from_estimator(som, *samples, **chosen) for chosen in ({}, {"cmap": None}))
+        first, other = (cells_of(display.figure_.axes[0]) for display in (plain, none))
+        assert first.get_cmap() == other.get_cmap()
+
+
 def test_joined_edges_are_marked(som):
     ax = UMatrixDisplay.from_estimator(som).ax_
     (border,) = [c for c in ax.collections if isinstance(c, LineCollection)]
@@ -189,17 +219,72 @@ def test_component_planes_fill_the_axes_they_are_given(iris):
         ComponentPlanesDisplay.from_estimator(som, ax=axes[0])
 
 
+def titles_of(display):
+    """Where the titles of planes are, once they are drawn."""
+    display.figure_.draw_without_rendering()
+    return [ax.title.get_window_extent() for ax in display.axes_]
+
+
+@pytest.mark.parametrize("shape", [(30, 1), (40, 3), (20, 2), (30, 4), (1, 30), (4, 30), (8, 8), (1, 1)])
+def test_titles_of_component_planes_keep_off_each_other_and_stay_on_the_page(shape, rng):
+    names = [*load_wine().feature_names, "a-name-without-a-break-that-no-narrow-plane-has-room-for"]
+    display = ComponentPlanesDisplay(rng.random((14, *shape)), feature_names=names).plot()
+    boxes, page = titles_of(display), display.figure_.bbox
+    for i, box in enumerate(boxes):
+        assert page.contains(*box.min)
+        assert page.contains(*box.max)
+        assert not any(box.overlaps(other) for other in boxes[:i])
+    assert all(ax.title.get_fontsize() >= 7 for ax in display.axes_)
+    assert display.axes_[0].get_title() == "alcohol"
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_heading_of_component_planes_stays_on_the_page(n, rng):
+    display = ComponentPlanesDisplay(rng.random((n, 8, 8)), feature_names=["x"] * n, n_omitted=900).plot()
+    titles, heading = titles_of(display), display.figure_._suptitle.get_window_extent()
+    assert display.figure_.bbox.contains(*heading.min)
+    assert display.figure_.bbox.contains(*heading.max)
+    assert not any(heading.overlaps(title) for title in titles)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", [(8, 10), (2, 12), (12, 8)])
+def test_component_planes_divide_axes_without_waste_and_say_their_units(shape, layout, rng):
+    names = ["alcohol", "malic_acid", "ash", "od280/od315_of_diluted_wines"]
+    widths = []
+    for chosen in (None, layout):
+        figure, axes = plt.subplots(1, 2, layout=chosen)
+        display = ComponentPlanesDisplay(rng.random((4, *shape)), feature_names=names, n_omitted=2).plot(ax=axes[1])
+        boxes = titles_of(display)
+        assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[:i])
+        (units,) = (ax.xaxis.label for ax in display.axes_ if ax.get_xlabel())
+        assert units.get_text().split() == f"in the {UNITS}, without the 2 features that vary least".split()
+        assert figure.bbox.contains(*units.get_window_extent().min)
+        assert not any(ax.get_window_extent().overlaps(units.get_window_extent()) for ax in display.axes_)
+        widths.append(display.axes_[0].get_window_extent().width)
+    assert widths[1] > 0.75 * widths[0]  # without a layout, numbers run into the next plane
+
+
+def test_color_bars_of_component_planes_in_axes_of_their_own_name_the_units(rng):
+    _, axes = plt.subplots(2, 2)
+    ComponentPlanesDisplay(rng.random((4, 5, 5)), feature_names=list("abcd")).plot(ax=axes)
+    for ax in axes.ravel():
+        (bar,) = ax.child_axes
+        assert bar.get_ylabel() == UNITS
+
+
 def test_component_planes_say_what_is_wrong(iris):
     som = TopographicMap(5, 4).fit(iris[0])
-    for feature in ("width", 4, None):
+    for feature in ("width", 4, None, True, np.True_):
         with pytest.raises(ValueError, match="features contains"):
             ComponentPlanesDisplay.from_estimator(som, features=[feature])
     with pytest.raises(ValueError, match="feature_names must name the 4 features that reach the map, got 1 names"):
         ComponentPlanesDisplay.from_estimator(som, feature_names=["a"])
     with pytest.raises(ValueError, match="name at least one of the features"):
         ComponentPlanesDisplay.from_estimator(som, features=[])
-    with pytest.raises(ValueError, match="n_columns must be at least 1, got 0"):
-        ComponentPlanesDisplay.from_estimator(som, n_columns=0)
+    for n_columns in (0, 1.5, "2", True):
+        with pytest.raises(ValueError, match=rf"n_columns must be an int of at least 1, got {n_columns!r}"):
+            ComponentPlanesDisplay.from_estimator(som, n_columns=n_columns)
     figure = plt.figure()
     for ax in (figure.add_axes([0, 0, 1, 1]), figure.add_subplot().inset_axes([0, 0, 1, 1])):
         with pytest.raises(ValueError, match="ax is no part of a grid of subplots"):
@@ -273,7 +358,7 @@ def test_names_stand_in_cells_that_are_large_enough(digits, lattice):
     X, y = digits
     som = TopographicMap(8, 8, lattice=lattice, max_iter=3).fit(X)
     display = LabelMapDisplay.from_estimator(som, X, y)
-    written = {tuple(np.round(text.get_position(), 6)): text for text in display.ax_.texts}
+    written = {tuple(np.round(place_of(text), 6)): text for text in names_on(display)}
     for unit in np.flatnonzero(display.labels_ >= 0):
         text = written[tuple(np.round(som.unit_coordinates_[unit, ::-1], 6))]
         assert text.get_text() == str(display.labels_[unit])
@@ -287,11 +372,123 @@ def test_large_maps_name_regions(lattice):
     counts[0] = (0, 1)  # alone: too small for a name
     counts[1:1800:3] = counts[1802::3] = 0  # units without samples do not break a region up
     display = LabelMapDisplay(counts, np.array(["upper", "lower"]), (60, 60), lattice=lattice).plot()
-    texts = sorted(display.ax_.texts, key=lambda text: text.get_position()[1])
+    texts = sorted(names_on(display), key=lambda text: place_of(text)[1])
     assert [text.get_text() for text in texts] == ["upper", "lower"]
     spacing = Cells.named(lattice, (60, 60), False).lattice.row_spacing
-    rows = [text.get_position()[1] / spacing for text in texts]
+    rows = [place_of(text)[1] / spacing for text in texts]
     assert rows == pytest.approx([14.5, 44.5], abs=1)
+
+
+MIXED = ("Homo sapiens neanderthalensis", "virginica", "a very long class name", "setosa", "b", "versicolor", "x1")
+
+
+def classes_of_regions(names, shape, rng):
+    """Counts of classes (n_units, n_classes) on a map that they divide into regions, by the nearest of some seeds."""
+    places = np.stack(np.mgrid[: shape[0], : shape[1]], axis=-1).reshape(-1, 2)
+    seeds = rng.random((len(names), 2)) * shape
+    return np.eye(len(names))[np.linalg.norm(places[:, None] - seeds, axis=2).argmin(axis=1)]
+
+
+def drawn_classes(kind, names, shape, rng, **where):
+    counts, names = classes_of_regions(names, shape, rng), np.array(names)
+    if kind is LabelMapDisplay:
+        display = kind(counts, names, shape).plot(**where)
+    else:
+        display = kind(counts.sum(axis=1).reshape(shape), class_counts=counts, classes=names).plot(**where)
+    return display
+
+
+@pytest.mark.parametrize("kind", [LabelMapDisplay, HitHistogramDisplay])
+@pytest.mark.parametrize("shape", [(10, 10), (3, 20), (30, 4)])
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [("{}", 3), ("a class name of some length {}", 12), ("a class name of some length {}", 20), ("species {}", 80)],
+)
+def test_a_legend_fits_into_a_figure_of_its_own_and_leaves_the_map_its_size(kind, shape, name, n, rng):
+    names = [name.format(i) for i in range(n)]
+    display, plain = (drawn_classes(kind, names, shape, rng, legend=legend) for legend in (True, False))
+    for figure in (display.figure_, plain.figure_):
+        figure.draw_without_rendering()
+    page, legend = display.figure_.bbox, display.ax_.get_legend()
+    box, map, alone = (part.get_window_extent() for part in (legend, display.ax_, plain.ax_))
+    assert page.contains(*box.min)
+    assert page.contains(*box.max)
+    assert not box.overlaps(map)
+    assert max(map.width, map.height) > 0.7 * max(alone.width, alone.height)
+    assert [text.get_text().replace("\n", " ") for text in legend.get_texts()] == names
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("grid", [(1, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize("names", [MIXED, [f"a class name of some length {i}" for i in range(20)]], ids=len)
+def test_a_legend_in_given_axes_fits_and_leaves_the_map_most_of_the_room(names, grid, layout, rng):
+    figure, axes = plt.subplots(*grid, layout=layout, squeeze=False)
+    for ax in axes.ravel().repeat(2):  # drawing again takes no more room
+        ax.clear()
+        drawn_classes(LabelMapDisplay, names, (10, 10), rng, ax=ax)
+    figure.draw_without_rendering()
+    maps = [ax.get_window_extent() for ax in axes.ravel()]
+    for ax in axes.ravel():
+        box = ax.get_legend().get_window_extent()
+        assert figure.bbox.contains(*box.min)
+        assert figure.bbox.contains(*box.max)
+        assert not any(box.overlaps(map) for map in maps)
+        assert ax.get_window_extent().width > 1.2 * box.width
+        assert not box.overlaps(ax.title.get_window_extent())
+    assert sum(part.get_label() == ROOM for part in figure.axes) <= axes.size
+
+
+def test_a_legend_without_room_for_all_classes_counts_the_rest(rng):
+    _, axes = plt.subplots(3, 3, layout="constrained")
+    display = drawn_classes(LabelMapDisplay, [f"species {i}" for i in range(80)], (10, 10), rng, ax=axes[0, 0])
+    *shown, last = (text.get_text() for text in display.ax_.get_legend().get_texts())
+    assert last == f"{80 - len(shown)} more"
+    assert len(shown) >= 3
+
+
+def test_a_legend_shows_black_on_black(rng):
+    with plt.style.context("dark_background"):
+        display = drawn_classes(LabelMapDisplay, [str(i) for i in range(8)], (4, 4), rng)
+        page = display.figure_.get_facecolor()
+    for patch, color in zip(display.ax_.get_legend().get_patches(), class_colors(8), strict=True):
+        assert patch.get_facecolor()[:3] == color
+        assert patch.get_edgecolor()[:3] != page[:3]
+        assert patch.get_edgecolor()[3] == 1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+@pytest.mark.parametrize("names", [MIXED, [f"a class name of some length {i}" for i in range(15)]], ids=len)
+def test_names_keep_off_each_other_and_stay_on_the_map(names, lattice, grid, layout, rng):
+    _, axes = plt.subplots(*grid, layout=layout, squeeze=False)
+    counts = classes_of_regions(names, (10, 10), rng)
+    displays = [
+        LabelMapDisplay(counts, np.array(names), (10, 10), lattice=lattice).plot(ax=ax) for ax in (None, *axes.ravel())
+    ]
+    for figure in {display.figure_ for display in displays}:
+        figure.draw_without_rendering()
+    for display in displays:
+        texts = names_of(display)
+        boxes = [text.get_window_extent() for text in texts]
+        map = display.ax_.get_window_extent()
+        assert texts
+        assert min(text.get_fontsize() for text in texts) >= 6.5
+        for i, box in enumerate(boxes):
+            assert map.x0 <= box.x0
+            assert map.y0 <= box.y0
+            assert box.x1 <= map.x1
+            assert box.y1 <= map.y1
+            assert not any(box.overlaps(other) for other in boxes[:i])
+
+
+def test_names_follow_the_size_of_the_figure(digits):
+    X, y = digits
+    names = np.array([f"the digit that is {i}" for i in range(10)])[y]
+    display = LabelMapDisplay.from_estimator(TopographicMap(8, 8, max_iter=3).fit(X), X, names)
+    few = len(names_on(display))
+    display.figure_.set_size_inches(24, 18)
+    assert len(names_on(display)) == (display.labels_ >= 0).sum() > few
 
 
 def test_colors_of_classes_differ():
@@ -315,7 +512,7 @@ def test_a_region_that_crosses_the_edge_of_a_torus_is_named_in_its_middle(lattic
         np.stack([~outer, outer], axis=1), np.array(["inner", "outer"]), (60, 60), lattice=lattice, periodic=True
     ).plot()
     spacing = 1 if lattice == "rectangular" else np.sqrt(3) / 2
-    places = {text.get_text(): text.get_position()[1] / spacing for text in display.ax_.texts}
+    places = {text.get_text(): place_of(text)[1] / spacing for text in names_on(display)}
     assert places["outer"] == pytest.approx(55.5, abs=1)
     assert places["inner"] == pytest.approx(25.5, abs=1)
 
@@ -340,10 +537,27 @@ def test_the_training_curve_says_what_its_steps_are_and_shows_all(solver, max_it
     plt.close(display.figure_)
 
 
+def test_the_training_curve_counts_the_calls_of_partial_fit(iris):
+    som = TopographicMap(4, 4, random_state=0)
+    for chunk in np.array_split(iris[0], 5):
+        som.partial_fit(chunk)
+    display = TrainingCurveDisplay.from_estimator(som)
+    assert display.ax_.get_xlabel() == "call of partial_fit"
+    assert len(display.line_.get_ydata()) == 5
+
+
+@pytest.mark.parametrize(("losses", "n_lost"), [([np.nan] * 3, 3), ([4.0, np.inf, 1.0], 1), ([4.0, 2.0, 1.0], 0)])
+def test_the_training_curve_tells_of_losses_that_are_not_finite(losses, n_lost):
+    display = TrainingCurveDisplay(np.array(losses)).plot()
+    expected = f"Training ({n_lost} of 3 losses are not finite)" if n_lost else "Training"
+    assert display.ax_.get_title() == expected
+    display.figure_.canvas.draw()
+
+
 @pytest.mark.filterwarnings("error")
-def test_names_may_hold_dollars(iris):
-    X = pd.DataFrame(iris[0][:, :2], columns=["price $$", "cost ($) / income ($x_{)"])
-    y = np.array(["a $x_{$", "b $$", "c"])[iris[1]]
+def test_names_may_hold_dollars_and_breaks(iris):
+    X = pd.DataFrame(iris[0][:, :2], columns=["price\n\t$$", "cost ($) / income ($x_{)"])
+    y = np.array(["a $x_{$", "b $$", "c\nd\te"])[iris[1]]
     som = TopographicMap(3, 3).fit(X)
     for display in (
         ComponentPlanesDisplay.from_estimator(som),
@@ -423,17 +637,27 @@ def test_a_fitted_search_is_accepted(iris):
     plt.close("all")
 
 
-@pytest.mark.parametrize("kind", ["object", "float", "string", "category"])
+@pytest.mark.parametrize("kind", ["object", "float", "infinite", "string", "category", "date", "duration"])
 def test_samples_without_a_class_are_named(kind, som, iris):
     names = np.array(["a", "b", "c"], dtype=object)[iris[1]]
     y = {
         "object": np.where(np.arange(150) == 7, None, names),
         "float": np.where(np.arange(150) == 7, np.nan, iris[1]),
+        "infinite": np.where(np.arange(150) == 7, -np.inf, iris[1]),
+        "date": np.where(np.arange(150) == 7, np.datetime64("NaT"), iris[1].astype("datetime64[D]")),
+        "duration": np.where(np.arange(150) == 7, np.timedelta64("NaT"), iris[1].astype("timedelta64[D]")),
         "string": pd.Series(names, dtype="string").where(pd.Series(np.arange(150) != 7)),
         "category": pd.Categorical(pd.Series(names).where(pd.Series(np.arange(150) != 7))),
     }[kind]
     for display in (LabelMapDisplay, HitHistogramDisplay):
         with pytest.raises(ValueError, match=r"y has no class for row 7 .*leave such rows out"):
+            display.from_estimator(som, iris[0], y)
+
+
+def test_classes_of_several_kinds_are_refused_by_name(som, iris):
+    y = np.array(["a", 1, 1], dtype=object)[iris[1]]
+    for display in (LabelMapDisplay, HitHistogramDisplay):
+        with pytest.raises(TypeError, match=r"y mixes classes .*'a' \(str\), 1 \(int\): make them all text"):
             display.from_estimator(som, iris[0], y)
 
 
@@ -460,7 +684,7 @@ def test_long_names_are_cut_to_their_regions_and_stand_whole_in_the_legend():
     counts = np.zeros((144, 2))
     counts[:30, 0], counts[30:, 1] = 1, 1
     display = LabelMapDisplay(counts, np.array([long, "b"]), (12, 12)).plot()
-    (drawn,) = (text.get_text() for text in display.ax_.texts if text.get_text() != "b")
+    (drawn,) = (text.get_text() for text in names_on(display) if text.get_text() != "b")
     assert len(drawn) < len(long)
     assert drawn[:-1] == long[: len(drawn) - 1]
     assert display.ax_.get_legend().get_texts()[0].get_text().replace("\n", " ") == long
@@ -479,15 +703,15 @@ def test_numbers_of_color_bars_stay_on_the_figure(n_features, rng):
 
 
 def test_scattered_labels_have_names_or_none(rng):
-    cells = Cells.named("hexagonal", (8, 8), False)
+    lattice = HexagonalLattice(8, 8)
     for _ in range(200):
         labels = np.full(64, -1)
         some = rng.choice(64, size=rng.integers(0, 10), replace=False)
         labels[some] = rng.integers(0, 4, len(some))
-        for unit, _ in named_units(labels, cells, 40.0):
+        for unit, _ in named_units(labels, lattice):
             assert labels[unit] >= 0
     display = LabelMapDisplay(np.zeros((900, 2)), np.array(["a", "b"]), (30, 30)).plot()
-    assert not display.ax_.texts
+    assert not names_on(display)
 
 
 def test_counts_and_classes_belong_together():
@@ -520,6 +744,33 @@ def test_long_maps_have_color_bars_that_can_be_read(shape, iris):
         assert whole.contains(*label.get_window_extent().max)
     planes = ComponentPlanesDisplay.from_estimator(som)
     assert max(planes.figure_.get_size_inches()) < 12
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", [(1, 30), (1, 60), (5, 30), (30, 1), (6, 8)])
+def test_color_bars_are_as_long_as_the_map_and_keep_off_its_labels(shape, layout, rng):
+    _, ax = plt.subplots(layout=layout)
+    for display in (UMatrixDisplay(rng.random(shape)).plot(), UMatrixDisplay(rng.random(shape)).plot(ax=ax)):
+        display.figure_.canvas.draw()
+        bar, map = display.colorbar_.ax.get_window_extent(), display.ax_.get_window_extent()
+        lengths, thickness = ((bar.width, map.width), bar.height)
+        if shape[0] >= shape[1] / 2:
+            lengths, thickness = ((bar.height, map.height), bar.width)
+        assert lengths[0] == pytest.approx(lengths[1])
+        assert thickness >= 8
+        assert not bar.overlaps(display.ax_.xaxis.get_tightbbox())
+        assert display.figure_.bbox.contains(*bar.min)
+        assert display.figure_.bbox.contains(*bar.max)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(1.0, ["1"]), (0.0, ["0"]), (0.25, ["0.25"]), (np.nan, [])])
+@pytest.mark.parametrize("shape", [(1, 1), (4, 4), (1, 9)])
+def test_color_bars_of_one_value_show_that_value_only(value, shown, shape):
+    bar = UMatrixDisplay(np.full(shape, value)).plot().colorbar_
+    bar.ax.figure.canvas.draw()
+    axis = bar.ax.xaxis if bar.orientation == "horizontal" else bar.ax.yaxis
+    assert [label.get_text() for label in axis.get_ticklabels()] == shown
+    assert not axis.get_offset_text().get_text()
 
 
 @pytest.mark.parametrize("ordered", [True, False])

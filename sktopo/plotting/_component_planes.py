@@ -9,13 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktopo._namespaces import as_numpy
+from sktopo._options import check_size
 from sktopo._pipelines import last_step
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._drawing import FLAT, color_bar, frame, paint_values, pyplot
-from sktopo.plotting._names import feature_names_of, in_lines, most_varied
+from sktopo.plotting._names import feature_names_of, lines_within, most_varied, titles_within
 
 # Sides of a square map's plane in a figure of our own, and the room beside it, above it and below it, in inches.
 PLANE_INCHES, BESIDE_INCHES, ABOVE_INCHES, BELOW_INCHES, EDGE_INCHES = 1.9, 0.8, 0.45, 0.5, 0.1
+# The width that a plane with its surroundings needs for its title.
+TITLE_INCHES = 1.65
+# Sizes of titles, from the most to the least wanted, and of what stands above all planes, in points.
+TITLE_SIZES, HEADING_SIZE = (12.0, 10.0, 8.5, 7.0), 12.0
+# Planes with fewer points for their title get small numbers at their color bars.
+NARROW = 100.0
+# Gaps between planes in axes that no layout arranges, as shares of a plane.
+GAP_SHARE = 0.35
+# What the numbers at the planes mean.
+UNITS = "units that reach the map"
 # A plane is at most so many times as high, or as wide, as that of a square map.
 LARGEST_STRETCH = 2.4
 # Names that an error lists.
@@ -106,8 +117,8 @@ class ComponentPlanesDisplay:
             Names of all features that reach the map; None takes those that the map or the Pipeline knows.
         ax : matplotlib Axes or sequence of them, optional
             One to be divided, or one a plane; None makes a figure.
-        cmap : str or matplotlib Colormap, default="viridis"
-            Colors from the least to the greatest value of each plane.
+        cmap : str, matplotlib Colormap or None, default="viridis"
+            Colors (None: the default) from the least to the greatest value of each plane.
         n_columns : int, optional
             Planes in a row; None makes the arrangement about square.
 
@@ -145,8 +156,8 @@ class ComponentPlanesDisplay:
         ----------
         ax : matplotlib Axes or sequence of them, optional
             One to be divided, or one a plane; None makes a figure.
-        cmap : str or matplotlib Colormap, default="viridis"
-            Colors from the least to the greatest value of each plane.
+        cmap : str, matplotlib Colormap or None, default="viridis"
+            Colors (None: the default) from the least to the greatest value of each plane.
         n_columns : int, optional
             Planes in a row; None makes the arrangement about square.
 
@@ -163,20 +174,28 @@ class ComponentPlanesDisplay:
         n = len(self.component_planes)
         if not n:
             raise ValueError("There are no planes to draw; name at least one of the features.")
-        if n_columns is not None and n_columns < 1:
-            raise ValueError(f"n_columns must be at least 1, got {n_columns!r}.")
+        if n_columns is not None:
+            check_size("n_columns", n_columns)
         cells = Cells.named(self.lattice, self.component_planes.shape[1:], self.periodic)
         columns = _columns(n, _plane_inches(cells)) if n_columns is None else n_columns
+        omitted = f", without the {self.n_omitted} features that vary least" if self.n_omitted else ""
+        divided = hasattr(ax, "get_subplotspec")
         if ax is None:
-            self.figure_, axes = _new_figure(cells, n, columns)
-            omitted = f", without the {self.n_omitted} features that vary least" if self.n_omitted else ""
-            self.figure_.suptitle(f"Component planes (in the units that reach the map){omitted}")
+            self.figure_, axes, room = _new_figure(cells, n, columns, f"Component planes (in the {UNITS}){omitted}")
+        elif divided:
+            self.figure_, axes, room = _divided(ax, n, columns)
         else:
-            self.figure_, axes = _divided(ax, n, columns)
-        for place, plane, name in zip(axes, self.component_planes, self.feature_names, strict=True):
+            self.figure_, axes, room = _given(ax, n)
+        titles, size = titles_within(self.feature_names, room, TITLE_SIZES)
+        for place, plane, title in zip(axes, self.component_planes, titles, strict=True):
             painted = paint_values(place, cells, plane, cmap)
-            frame(place, cells, in_lines(name), ticks=False)
-            color_bar(place, painted, cells)
+            frame(place, cells, title, ticks=False)
+            place.title.set_fontsize(size)
+            bar = color_bar(place, painted, cells, "" if ax is None or divided else UNITS)
+            if room < NARROW:
+                bar.ax.tick_params(labelsize=TITLE_SIZES[-1])
+        if divided:
+            _write_below(axes[(n - 1) // columns * columns], cells, f"in the {UNITS}{omitted}", room * columns)
         self.axes_ = np.array(axes, dtype=object)
         return self
 
@@ -185,21 +204,24 @@ def _position(feature: int | str, names: Sequence[str]) -> int:
     """Number of a feature."""
     if isinstance(feature, str) and feature in names:
         return names.index(feature)
-    if isinstance(feature, (int, np.integer)) and -len(names) <= feature < len(names):
+    if isinstance(feature, (int, np.integer)) and not isinstance(feature, bool) and -len(names) <= feature < len(names):
         return int(feature)
     known = ", ".join(map(repr, get_close_matches(str(feature), names) or names[:MOST_NAMED]))
     raise ValueError(f"features contains {feature!r}; use numbers below {len(names)}, or names, such as {known}.")
 
 
-def _new_figure(cells: Cells, n: int, columns: int) -> tuple[Any, list[Any]]:
-    """A figure with `n` axes of the map's proportions."""
-    rows, (width, height) = -(-n // columns), _plane_inches(cells)
-    size = (columns * width, rows * height + ABOVE_INCHES)
-    figure, grid = pyplot().subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+def _new_figure(cells: Cells, n: int, columns: int, heading: str) -> tuple[Any, list[Any], float]:
+    """A figure with `n` axes of the map's proportions, and the points that each has for a title."""
+    plt, rows, (width, height) = pyplot(), -(-n // columns), _plane_inches(cells)
+    lines = lines_within(heading, columns * width * 72, HEADING_SIZE)
+    size = (columns * width, rows * height + ABOVE_INCHES * (1 + lines.count("\n") / 2))
+    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     for unused in grid.ravel()[n:]:
         unused.remove()
     figure.get_layout_engine().set(w_pad=EDGE_INCHES)  # color bars' numbers stick out a little farther than is measured
-    return figure, list(grid.ravel()[:n])
+    figure.suptitle(lines, fontsize=HEADING_SIZE)
+    beside = 0.0 if cells.slope < FLAT else BESIDE_INCHES / 2
+    return figure, list(grid.ravel()[:n]), 72 * (width - beside)
 
 
 def _plane_inches(cells: Cells) -> tuple[float, float]:
@@ -208,7 +230,7 @@ def _plane_inches(cells: Cells) -> tuple[float, float]:
     longer = PLANE_INCHES * min(math.sqrt(max(slope, 1 / slope)), LARGEST_STRETCH)
     width, height = (longer, longer * slope) if slope < 1 else (longer / slope, longer)
     beside, below = (0.0, BELOW_INCHES) if slope < FLAT else (BESIDE_INCHES, 0.0)
-    return width + beside, height + ABOVE_INCHES + below
+    return max(width + beside, TITLE_INCHES), height + ABOVE_INCHES + below
 
 
 def _columns(n: int, plane: tuple[float, float]) -> int:
@@ -216,17 +238,30 @@ def _columns(n: int, plane: tuple[float, float]) -> int:
     return min(n, math.ceil(math.sqrt(n * plane[1] / plane[0])))
 
 
-def _divided(ax: Any, n: int, columns: int) -> tuple[Any, list[Any]]:
-    """The figure and `n` axes in it: in the room of one axes, or those that are given."""
-    rows = -(-n // columns)
-    if hasattr(ax, "get_subplotspec"):
-        room = ax.get_subplotspec()
-        if room is None:
-            raise ValueError(f"ax is no part of a grid of subplots; give one that is, to be divided, or {n} axes.")
-        ax.set_axis_off()
-        places = room.subgridspec(rows, columns, hspace=0.35, wspace=0.35)
-        return ax.figure, [ax.figure.add_subplot(places[i // columns, i % columns]) for i in range(n)]
-    given = list(np.asarray(ax, dtype=object).ravel())
+def _divided(ax: Any, n: int, columns: int) -> tuple[Any, list[Any], float]:
+    """The figure, `n` axes in the room of one, and the points that each has for a title."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    place, figure = ax.get_subplotspec(), ax.figure
+    if place is None:
+        raise ValueError(f"ax is no part of a grid of subplots; give one that is, to be divided, or {n} axes.")
+    ax.set_axis_off()
+    gap = None if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine) else GAP_SHARE
+    parts = place.subgridspec(-(-n // columns), columns, hspace=gap, wspace=gap)
+    axes = [figure.add_subplot(parts[i // columns, i % columns]) for i in range(n)]
+    return figure, axes, ax.get_window_extent().width * 72 / figure.dpi / columns
+
+
+def _write_below(place: Any, cells: Cells, text: str, room: float) -> None:
+    """Lines of so many points below the first plane of the last row, and below its color bar if the map is flat."""
+    pad = 72 * BELOW_INCHES if cells.slope < FLAT else None
+    place.set_xlabel(lines_within(text, room, TITLE_SIZES[2]), loc="left", fontsize=TITLE_SIZES[2], labelpad=pad)
+
+
+def _given(axes: Any, n: int) -> tuple[Any, list[Any], float]:
+    """The figure, the first `n` of the axes, and the points that each has for a title."""
+    given = list(np.asarray(axes, dtype=object).ravel())
     if len(given) < n:
         raise ValueError(f"ax holds {len(given)} axes for {n} planes; give one to divide, or {n}.")
-    return given[0].figure, given[:n]
+    figure = given[0].figure
+    return figure, given[:n], min(ax.get_window_extent().width for ax in given[:n]) * 72 / figure.dpi

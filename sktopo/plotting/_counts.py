@@ -36,7 +36,7 @@ def counted_by_class(
     units: NDArray[np.int64], y: Any, weight: NDArray[np.float64], n_units: int
 ) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """The same from the units (n,) and weights (n,) of the samples."""
-    classes, index = np.unique(checked_classes(y), return_inverse=True)
+    classes, index = _ordered(checked_classes(y))
     check_consistent_length(units, index)
     if getattr(getattr(y, "dtype", None), "ordered", False):  # categories of pandas that have an order of their own
         order = np.argsort(y.dtype.categories.get_indexer(classes))
@@ -49,7 +49,7 @@ def counted_by_class(
 def checked_classes(y: ArrayLike) -> NDArray[Any]:
     """Classes (n,) of samples, or a ValueError if some sample has none, or if they are measurements."""
     labels: NDArray[Any] = column_or_1d(y)
-    if labels.dtype.kind in "Of":
+    if labels.dtype.kind in "OfmM":
         missing = np.flatnonzero(np.vectorize(_is_missing, otypes=[bool])(labels))
         if len(missing):
             raise ValueError(
@@ -64,9 +64,24 @@ def checked_classes(y: ArrayLike) -> NDArray[Any]:
     return labels
 
 
+def _ordered(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The classes in order, and the position among them of each label (n,)."""
+    try:
+        return np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        kinds = {type(label).__name__: label for label in labels}
+        examples = ", ".join(f"{label!r} ({kind})" for kind, label in kinds.items())
+        raise TypeError(
+            f"y mixes classes that have no common order, such as {examples}: make them all text, "
+            "[str(label) for label in y]."
+        ) from error
+
+
 def _is_missing(value: Any) -> bool:
     try:
-        return value is None or bool(value != value)  # noqa: PLR0124  (only NaN is not itself)
+        if isinstance(value, (float, np.floating)):
+            return not np.isfinite(value)
+        return value is None or bool(value != value)  # noqa: PLR0124  (only a missing value is not itself)
     except TypeError:  # pandas' NA is neither equal nor unequal
         return True
 

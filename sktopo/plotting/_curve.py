@@ -1,5 +1,6 @@
 """Picture of the training."""
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -14,19 +15,20 @@ from sktopo.solvers import SOLVERS
 
 
 class TrainingCurveDisplay:
-    """The training loss of each epoch, or of each annealing stage of a stream.
+    """The training loss of each epoch, of each annealing stage of a stream, or of each call of `partial_fit`.
 
     It is the distortion, for ``winner="local"`` the local error, at a temperature above 0 twice the free energy.
 
     While sigma shrinks the loss itself changes: the curve shows whether training has come to rest, not how good the map
-    is. Use `from_estimator` to make one.
+    is. Losses that are not finite are left out, and the title counts them. What `partial_fit` adds after a `fit` is one
+    value a call. Use `from_estimator` to make one.
 
     Parameters
     ----------
     loss_curve : array of shape (n,)
         From `TopographicMap.loss_curve_`.
     epoch_name : str, default="epoch"
-        What one value stands for; for a stream it is an annealing stage.
+        What one value stands for; for a stream it is an annealing stage, for `partial_fit` a call.
 
     Attributes
     ----------
@@ -78,7 +80,7 @@ class TrainingCurveDisplay:
         """
         map = last_step(estimator)
         check_is_fitted(map)
-        return cls(as_numpy(map.loss_curve_), epoch_name=SOLVERS[map.solver_].epoch_name).plot(ax=ax)
+        return cls(as_numpy(map.loss_curve_), epoch_name=_epoch_name(map)).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw.
@@ -96,8 +98,16 @@ class TrainingCurveDisplay:
         self.figure_, self.ax_ = figure_and_axes(ax)
         epochs = np.arange(1, len(self.loss_curve) + 1)
         (self.line_,) = self.ax_.plot(epochs, self.loss_curve, color=OKABE_ITO[0], marker=".")
-        self.ax_.set(title="Training", xlabel=self.epoch_name, ylabel="training loss (squared units of the data)")
+        n_lost = int((~np.isfinite(self.loss_curve)).sum())
+        title = f"Training ({n_lost} of {len(epochs)} losses are not finite)" if n_lost else "Training"
+        self.ax_.set(title=title, xlabel=self.epoch_name, ylabel="training loss (squared units of the data)")
         self.ax_.set_ylim(bottom=min(0.0, self.ax_.get_ylim()[0]))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         self.ax_.spines[["top", "right"]].set_visible(False)
         return self
+
+
+def _epoch_name(map: Any) -> str:
+    """What one loss of a fitted map stands for."""
+    # fit leaves an infinite weight, for its annealing is over
+    return SOLVERS[map.solver_].epoch_name if math.isinf(map.weight_seen_) else "call of partial_fit"

@@ -6,15 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sktopo.plotting._cells import Cells
-from sktopo.plotting._names import in_lines
+from sktopo.plotting._names import text_points
 from sktopo.plotting._palette import EMPTY
 
+SMALLEST_TITLE = 7.0
 GHOST_ALPHA = 0.35
+DEFAULT_COLORS = "viridis"
 MOST_TICKS = 8
 # Of maps whose height is less than this share of their width the color bar is below.
 FLAT = 0.4
-# Classes in a column of a legend.
-MOST_IN_COLUMN = 20
+# Height of that color bar in points, and the lines of text between it and the map.
+BAR_POINTS, LINES_BELOW = 10.0, 3.5
 
 
 def pyplot() -> Any:
@@ -42,7 +44,8 @@ def paint_values(ax: Any, cells: Cells, values: NDArray[Any], cmap: Any) -> Any:
     from matplotlib.collections import PolyCollection
 
     masked = np.ma.masked_invalid(np.asarray(values, dtype=float).ravel())
-    colors = (colormaps[cmap] if isinstance(cmap, str) else cmap).with_extremes(bad=EMPTY)
+    given = DEFAULT_COLORS if cmap is None else cmap
+    colors = (colormaps[given] if isinstance(given, str) else given).with_extremes(bad=EMPTY)
     # sides in the cell's own color close the hairlines between antialiased cells
     painted = PolyCollection(list(cells.polygons), array=masked, cmap=colors, edgecolors="face", linewidths=0.4)
     ax.add_collection(painted)
@@ -79,7 +82,7 @@ def frame(ax: Any, cells: Cells, title: str, *, ticks: bool = True) -> None:
     low, high = cells.limits()
     # row 0 at the top
     ax.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal")
-    ax.set_title(title, parse_math=False)  # a feature may be called "cost ($)"
+    _set_title(ax, title)
     ax.spines[:].set_visible(False)
     if not ticks:
         ax.set(xticks=[], yticks=[])
@@ -92,6 +95,14 @@ def frame(ax: Any, cells: Cells, title: str, *, ticks: bool = True) -> None:
     ax.tick_params(length=0)
 
 
+def _set_title(ax: Any, title: str) -> None:
+    """A title that is as wide as the axes at the most."""
+    ax.set_title(title, parse_math=False)  # a feature may be called "cost ($)"
+    size, room = ax.title.get_fontsize(), ax.get_window_extent().width * 72 / ax.figure.dpi
+    width = max(text_points(line, size) for line in title.split("\n"))
+    ax.title.set_fontsize(max(min(size, size * room / width), min(size, SMALLEST_TITLE)))
+
+
 def cell_points(ax: Any, cells: Cells) -> float:
     """Width of a cell on paper, in points."""
     low, high = cells.limits()
@@ -100,34 +111,37 @@ def cell_points(ax: Any, cells: Cells) -> float:
 
 
 def color_bar(ax: Any, painted: Any, cells: Cells, label: str = "") -> Any:
-    """A color bar as high as the map, or below a flat one, with whole numbers where all values are whole."""
+    """A color bar as high as the map, or below a flat one and as wide."""
+    if cells.slope < FLAT:
+        room, orientation = _strip_below(ax), "horizontal"
+    else:
+        stretch = max(1.0, cells.slope / 2)  # of a narrow map the width says little
+        room, orientation = ax.inset_axes([1 + 0.03 * stretch, 0, 0.045 * stretch, 1]), "vertical"
+    bar = ax.figure.colorbar(painted, cax=room, label=label, orientation=orientation)
+    _set_ticks(bar, painted.get_array().compressed())
+    return bar
+
+
+def _strip_below(ax: Any) -> Any:
+    """Axes as wide as others, so many points high, below their ticks and label."""
+    from matplotlib import rcParams
+    from matplotlib.transforms import Affine2D, ScaledTranslation, blended_transform_factory
+
+    gap = LINES_BELOW * rcParams["font.size"] if ax.get_xlabel() else BAR_POINTS / 2
+    points = Affine2D().scale(1 / 72) + ax.figure.dpi_scale_trans + ScaledTranslation(0, 0, ax.transAxes)
+    place = blended_transform_factory(ax.transAxes, points)
+    return ax.inset_axes([0, -gap - BAR_POINTS, 1, BAR_POINTS], transform=place)
+
+
+def _set_ticks(bar: Any, values: NDArray[Any]) -> None:
+    """Whole numbers where all values are whole, and where all are equal that value."""
     from matplotlib.ticker import MaxNLocator
 
-    values = painted.get_array().compressed()
-    whole = bool((values == values.round()).all())
-    if cells.slope < FLAT:
-        ticks = MaxNLocator(nbins=4, integer=whole)
-        return ax.figure.colorbar(painted, ax=ax, location="bottom", aspect=30, label=label, ticks=ticks)
-    room = ax.inset_axes([1.03, 0, 0.045 * max(1.0, cells.slope / 2), 1])
-    return ax.figure.colorbar(painted, cax=room, label=label, ticks=MaxNLocator(integer=True) if whole else None)
-
-
-def draw_legend(ax: Any, classes: NDArray[Any], colors: list[Any], title: str | None) -> Any:
-    """One patch a class, beside the map."""
-    from matplotlib.patches import Patch
-
-    patches = [Patch(facecolor=color, label=in_lines(str(name))) for name, color in zip(classes, colors, strict=True)]
-    drawn = ax.legend(
-        handles=patches,
-        title=title,
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1),
-        frameon=False,
-        borderaxespad=0,
-        ncols=-(-len(patches) // MOST_IN_COLUMN),
-        fontsize="small" if len(patches) > MOST_IN_COLUMN else None,
-        columnspacing=1.0,
-    )
-    for text in drawn.get_texts():
-        text.set_parse_math(False)
-    return drawn
+    distinct = np.unique(values)
+    whole = bool((distinct == distinct.round()).all())
+    if len(distinct) <= 1:
+        bar.set_ticks(distinct, labels=[f"{value:.0f}" if whole else f"{value:.4g}" for value in distinct])
+    elif bar.orientation == "horizontal":
+        bar.locator = MaxNLocator(nbins=4, integer=whole)
+    elif whole:
+        bar.locator = MaxNLocator(integer=True)

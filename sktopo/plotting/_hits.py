@@ -11,12 +11,12 @@ from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts
 from sktopo.plotting._drawing import (
     color_bar,
-    draw_legend,
     figure_and_axes,
     frame,
     paint_colors,
     paint_values,
 )
+from sktopo.plotting._legend import draw_legend
 from sktopo.plotting._palette import class_colors
 
 # Radius of the fullest unit's pie, and of the emptiest one's that can still be seen, in lattice units.
@@ -114,8 +114,9 @@ class HitHistogramDisplay:
             Weights; None counts every sample once.
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
-        cmap : str or matplotlib Colormap, default="viridis"
-            Colors from the least to the greatest number; units without samples stay gray. Without classes.
+        cmap : str, matplotlib Colormap or None, default="viridis"
+            Colors (None: the default) from the least to the greatest number; units without samples stay gray. Without
+            classes.
         colorbar : bool, default=True
             Whether a color bar is drawn. Without classes.
         legend : bool, default=True
@@ -144,8 +145,9 @@ class HitHistogramDisplay:
         ----------
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
-        cmap : str or matplotlib Colormap, default="viridis"
-            Colors from the least to the greatest number; units without samples stay gray. Without classes.
+        cmap : str, matplotlib Colormap or None, default="viridis"
+            Colors (None: the default) from the least to the greatest number; units without samples stay gray. Without
+            classes.
         colorbar : bool, default=True
             Whether a color bar is drawn. Without classes.
         legend : bool, default=True
@@ -167,7 +169,9 @@ class HitHistogramDisplay:
         if (self.class_counts is None) != (self.classes is None):
             raise ValueError("class_counts and classes belong together: pass both, or neither.")
         if self.class_counts is not None and self.classes is not None:
-            self._plot_pies(cells, self.class_counts, self.classes, legend=legend)
+            self._plot_pies(cells, self.class_counts, self.classes)
+            if legend:
+                draw_legend(self.ax_, cells, self.classes, own_figure=ax is None)
             return self
         painted = paint_values(self.ax_, cells, np.where(self.hits > 0, self.hits, np.nan), cmap)
         frame(self.ax_, cells, "Hits")
@@ -175,17 +179,14 @@ class HitHistogramDisplay:
             self.colorbar_ = color_bar(self.ax_, painted, cells, "samples per unit (none: gray)")
         return self
 
-    def _plot_pies(self, cells: Cells, counts: NDArray[Any], classes: NDArray[Any], *, legend: bool) -> None:
+    def _plot_pies(self, cells: Cells, counts: NDArray[Any], classes: NDArray[Any]) -> None:
         from matplotlib.collections import PolyCollection
 
         paint_colors(self.ax_, cells, np.full((len(counts), 3), 0.96))
-        colors = class_colors(len(classes))
-        for index, color in enumerate(colors):
+        for index, color in enumerate(class_colors(len(classes))):
             slices = pie_slices(cells.centers, counts, index)
             self.ax_.add_collection(PolyCollection(slices, facecolors=[color], edgecolors="none"))
         frame(self.ax_, cells, "Hits by class")
-        if legend:
-            draw_legend(self.ax_, classes, colors, "class")
 
 
 def pie_slices(centers: NDArray[Any], counts: NDArray[Any], index: int) -> list[NDArray[np.float64]]:

@@ -14,21 +14,13 @@ from sktopo.lattices import Lattice
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts, majority
 from sktopo.plotting._drawing import (
-    cell_points,
-    draw_legend,
     figure_and_axes,
     frame,
     paint_colors,
 )
-from sktopo.plotting._names import shortened
+from sktopo.plotting._legend import draw_legend
+from sktopo.plotting._names import in_one_line
 from sktopo.plotting._palette import EMPTY, as_rgb, class_colors, is_dark
-
-# Names are not set smaller, nor larger.
-SMALLEST_FONT, LARGEST_FONT = 6.5, 12.0
-# Where cells are too small for names, regions that fill a square of so many points get one.
-REGION_POINTS = 34.0
-# Width of a character, as a share of the font's size, and by how much a name may be wider than its region's square.
-CHARACTER_WIDTH, ROOM = 0.6, 1.3
 
 
 class LabelMapDisplay:
@@ -154,66 +146,32 @@ class LabelMapDisplay:
         paint_colors(self.ax_, cells, np.array([*colors, as_rgb(EMPTY)])[self.labels_])
         frame(self.ax_, cells, "Most frequent class")
         if legend:
-            draw_legend(self.ax_, self.classes, colors, "class")
+            draw_legend(self.ax_, cells, self.classes, own_figure=ax is None)
         self._write_names(cells, colors)
         return self
 
     def _write_names(self, cells: Cells, colors: list[Any]) -> None:
-        from matplotlib.patheffects import withStroke
+        from sktopo.plotting._map_names import MapNames
 
-        names = [str(name) for name in self.classes]
-        size = cell_points(self.ax_, cells)
-        font = min(LARGEST_FONT, 1.4 * size / max(2, *map(len, names)))
-        in_cells = font >= SMALLEST_FONT
-        if in_cells:
-            places = [(int(unit), names[self.labels_[unit]]) for unit in np.flatnonzero(self.labels_ >= 0)]
-        else:  # the legend has what is cut off
-            regions = named_units(self.labels_, cells, size)
-            room = ROOM / (CHARACTER_WIDTH * LARGEST_FONT)
-            places = [(unit, shortened(names[self.labels_[unit]], int(width * room), names)) for unit, width in regions]
-            places = _apart(places, cells.centers * size)
-        halo = [withStroke(linewidth=2.5, foreground="white")]
-        for unit, name in places:
-            dark = in_cells and is_dark(colors[self.labels_[unit]])
-            self.ax_.text(
-                *cells.centers[unit],
-                name,
-                ha="center",
-                va="center",
-                parse_math=False,
-                fontsize=font if in_cells else LARGEST_FONT,
-                color="white" if dark else "black",
-                path_effects=[] if in_cells else halo,
-            )
+        bearers = np.flatnonzero(self.labels_ >= 0).tolist()
+        names, regions = [in_one_line(name) for name in self.classes], named_units(self.labels_, cells.lattice)
+        units = {unit: (names[self.labels_[unit]], is_dark(colors[self.labels_[unit]])) for unit in bearers}
+        self.ax_.add_artist(MapNames(self.ax_, cells, units, regions))
 
 
-def _apart(places: list[tuple[int, str]], centers: NDArray[Any]) -> list[tuple[int, str]]:
-    """Names at units, in order of importance, without those that would be written over others; centers in points."""
-    written: list[tuple[int, str]] = []
-    for unit, name in places:
-        gaps = [np.abs(centers[unit] - centers[other]) for other, _ in written]
-        widths = [CHARACTER_WIDTH * LARGEST_FONT * (len(name) + len(text)) / 2 for _, text in written]
-        if all(gap[0] > width or gap[1] > 1.2 * LARGEST_FONT for gap, width in zip(gaps, widths, strict=True)):
-            written.append((unit, name))
-    return written
-
-
-def named_units(labels: NDArray[np.int64], cells: Cells, size: float) -> list[tuple[int, float]]:
-    """The middle unit of each region that is large enough to bear a name, if a cell is `size` points wide.
-
-    With it comes the width of a square as large as the region, in points; the largest region comes first.
+def named_units(labels: NDArray[np.int64], lattice: Lattice) -> list[tuple[int, int]]:
+    """The middle unit of each region of one label, and the region's number of units; the largest region comes first.
 
     Units without samples, of which a large map has many, belong to the region that is nearest.
     """
     known = np.flatnonzero(labels >= 0)
     if not len(known):
         return []
-    nearest = cKDTree(cells.centers[known]).query(cells.centers)[1]
+    centers = Cells(lattice).centers
+    nearest = cKDTree(centers[known]).query(centers)[1]
     # where several are as near, units of one region may not hang together, and a part of it has no samples
-    regions = [region for region in _regions(labels[known[nearest]], cells.lattice) if (labels[region] >= 0).any()]
-    widths = [size * np.sqrt(len(region)) for region in regions]
-    pairs = sorted(zip(regions, widths, strict=True), key=lambda pair: -len(pair[0]))
-    return [(_innermost(region, labels, cells.lattice), width) for region, width in pairs if width >= REGION_POINTS]
+    regions = [region for region in _regions(labels[known[nearest]], lattice) if (labels[region] >= 0).any()]
+    return [(_innermost(region, labels, lattice), len(region)) for region in sorted(regions, key=len, reverse=True)]
 
 
 def _regions(labels: NDArray[np.int64], lattice: Lattice) -> list[NDArray[np.int64]]:

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,82 @@ from numpy.typing import NDArray
 
 from sktopo._pipelines import names_at_the_map
 
-# Longer titles and legends are broken into lines.
+# Longer names in legends are broken into lines.
 LINE_WIDTH = 24
+# Titles have no more lines.
+MOST_LINES = 3
 # Names that are cut shorter say nothing.
 FEWEST_CHARACTERS = 4
+# Mean width of the letters of narrow words, in units of the text's size.
+NARROWEST = 0.25
+
+
+def in_one_line(name: Any) -> str:
+    """A name without breaks and tabs, for which fonts have no letters."""
+    return " ".join(str(name).split())
 
 
 def in_lines(name: str) -> str:
-    """A name in lines that are short enough for a title or a legend, broken at spaces and underscores."""
+    """A name in lines that are short enough for a legend, broken at spaces and underscores."""
     return "\n".join(textwrap.wrap(name.replace("_", "_ "), LINE_WIDTH)).replace("_ ", "_")
+
+
+def text_points(text: str, size: float) -> float:
+    """Width of a line of text on paper, in points."""
+    from matplotlib.font_manager import FontProperties
+
+    return _width_per_size(text, FontProperties(size=1.0)) * size
+
+
+@lru_cache(maxsize=4096)
+def _width_per_size(text: str, font: Any) -> float:
+    from matplotlib.textpath import text_to_path
+
+    width: float = text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+    return width
+
+
+def lines_within(name: str, room: float, size: float) -> str:
+    """A name in lines of at most so many points, if no word is longer; broken at spaces and underscores."""
+    lines: list[str] = []
+    for word in name.replace("_", "_ ").split():
+        longer = f"{lines[-1]} {word}".replace("_ ", "_") if lines else word
+        if lines and text_points(longer, size) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def cut_to(name: str, room: float, size: float, names: Sequence[str] = ()) -> str:
+    """A name cut off to so many points; nothing if that is too few to tell names apart."""
+    if text_points(name, size) <= room:
+        return name
+    most = int(room / (NARROWEST * size)) + 1
+    for characters in range(min(len(name), most), 0, -1):
+        cut = shortened(name, characters, names)
+        if text_points(cut, size) <= room:
+            return cut
+    return ""
+
+
+def titles_within(names: Sequence[str], room: float, sizes: Sequence[float]) -> tuple[list[str], float]:
+    """Titles of at most so many points, and the first of the sizes at which all fit; at the last they are cut off."""
+    for size in sizes:
+        broken = [lines_within(name, room, size).split("\n") for name in names]
+        if all(len(lines) <= MOST_LINES and max(text_points(line, size) for line in lines) <= room for lines in broken):
+            break
+    else:
+        broken = [_shorter(lines, room, size) for lines in broken]
+    return ["\n".join(lines) for lines in broken], size
+
+
+def _shorter(lines: Sequence[str], room: float, size: float) -> list[str]:
+    """As many lines as a title may have, each cut off."""
+    kept = list(lines[:MOST_LINES])
+    if len(lines) > MOST_LINES:
+        kept[-1] += "…"
+    return [cut_to(line, room, size) for line in kept]
 
 
 def shortened(name: str, room: int, names: Sequence[str] = ()) -> str:

@@ -68,8 +68,8 @@ class UMatrixDisplay:
             A fitted map, or a fitted Pipeline or search that ends in one.
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
-        cmap : str or matplotlib Colormap, default="viridis"
-            Colors from the least to the greatest distance.
+        cmap : str, matplotlib Colormap or None, default="viridis"
+            Colors (None: the default) from the least to the greatest distance.
         colorbar : bool, default=True
             Whether a color bar is drawn.
 
@@ -89,8 +89,8 @@ class UMatrixDisplay:
         ----------
         ax : matplotlib Axes, optional
             Where to draw; None makes a figure.
-        cmap : str or matplotlib Colormap, default="viridis"
-            Colors from the least to the greatest distance.
+        cmap : str, matplotlib Colormap or None, default="viridis"
+            Colors (None: the default) from the least to the greatest distance.
         colorbar : bool, default=True
             Whether a color bar is drawn.
 
