@@ -19,14 +19,18 @@ from sktopo._namespaces import Namespace, as_tensor, dispatches
 
 
 def check_plain(values: Any, name: str = "X") -> None:
-    """Raise ValueError for what NumPy would silently turn into other numbers: masked values, dates and times."""
+    """Raise ValueError for what would silently become other numbers: masked and complex values, dates and times."""
     if values is None:
         raise ValueError(f"{name} is None; pass an array of shape (n_samples, n_features).")
     if np.ma.is_masked(values):
         how = f"pass {name}.filled(np.nan)" if name == "X" else "fill in what is masked"
         raise ValueError(f"{name} is a masked array, whose mask would be lost; {how}.")
-    columns = getattr(values, "dtypes", ()) if hasattr(values, "columns") else (getattr(values, "dtype", None),)
-    if any(getattr(dtype, "kind", None) in ("m", "M") or getattr(dtype, "is_temporal", bool)() for dtype in columns):
+    types = getattr(values, "dtypes", ()) if hasattr(values, "columns") else (getattr(values, "dtype", None),)
+    if any("complex" in str(dtype) for dtype in types):  # what all libraries of arrays call it
+        raise ValueError(
+            f"Complex data not supported: {name} holds complex numbers; pass real parts, or absolute values."
+        )
+    if any(getattr(dtype, "kind", None) in ("m", "M") or getattr(dtype, "is_temporal", bool)() for dtype in types):
         raise ValueError(
             f"{name} holds dates or times (of dtype datetime or timedelta), which are no numbers: subtract a start and "
             "divide by a unit, for example by np.timedelta64(1, 'D')."

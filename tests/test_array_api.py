@@ -127,6 +127,15 @@ def test_tensors_that_want_gradients_are_refused(iris, dispatch):
         TopographicMap(3, 3).fit(torch.ones(5, 3, requires_grad=True))
 
 
+def test_no_imaginary_part_is_lost(library, iris, dispatch):
+    som, turned = TopographicMap(3, 3).fit(library(iris[0])), library(iris[0] * 1j)
+    for ask in (som.predict, som.transform, som.inverse_transform, som.score, clone(som).fit, clone(som).partial_fit):
+        with pytest.raises(ValueError, match="X holds complex numbers; pass real parts"):
+            ask(turned)
+    with pytest.raises(ValueError, match="sample_weight holds complex numbers"):
+        clone(som).fit(library(iris[0]), sample_weight=library(np.full(150, 1 + 1j)))
+
+
 def test_tensors_on_an_accelerator_name_the_setting():
     with pytest.raises(ValueError, match=r"X lives on meta: call sklearn.set_config\(array_api_dispatch=True\)"):
         TopographicMap(3, 3).fit(torch.ones(5, 3, device="meta"))
