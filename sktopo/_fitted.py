@@ -150,8 +150,8 @@ class PartitionOpener:
     rows: int | None
 
     def __call__(self, block: Any, weight: Any) -> Source:
-        """The source of a partition and its weights."""
-        X, weight = check_partition(block, weight, numpy_dtype(self.dtype))
+        """The source of a partition and its weights, which are checked already."""
+        X = check_partition(block, numpy_dtype(self.dtype))
         return as_source(X, weight, torch.device("cpu"), self.prepare, self.rows)
 
 

@@ -88,7 +88,7 @@ def check_samples(
     `zero_weights` all weights may be zero. Raises ValueError or TypeError that names what is wrong, and where.
     """
     if is_dask(X):
-        return _checked_dask(estimator, X, sample_weight, reset=reset), None
+        return _checked_dask(estimator, X, sample_weight, reset=reset, zero_weights=zero_weights), None
     check_plain(X)
     X = with_nan(X)
     if isinstance(X, torch.Tensor):
@@ -112,16 +112,26 @@ def check_samples(
     return X, weight
 
 
-def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool) -> DaskRows:
+def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool, zero_weights: bool) -> DaskRows:
     """A dask collection of the right width and with the right names; its values are checked where they are."""
     if estimator.device not in (None, "cpu", torch.device("cpu")):
         raise ValueError(f"device={estimator.device!r}: dask input is computed on the CPUs of its workers; use None.")
     check_dask_shape(X)
-    rows = DaskRows.of(X, sample_weight)
-    if not rows.n_features or not sum(rows.lengths):
-        raise ValueError(f"X has {sum(rows.lengths)} sample(s) and {rows.n_features} feature(s); at least 1 is needed.")
+    rows = DaskRows.of(X)
+    if not rows.n_features or not rows.n_rows:
+        raise ValueError(f"X has {rows.n_rows} sample(s) and {rows.n_features} feature(s); at least 1 is needed.")
     check_dask_features(estimator, X, reset=reset)
-    return rows
+    if sample_weight is None:
+        return rows
+    check_plain(sample_weight, "sample_weight")
+    if not is_dask(sample_weight):
+        sample_weight = _checked_weight(sample_weight, rows.n_rows, zero=zero_weights)
+    return rows.weighted(sample_weight, _weight_of_partition)
+
+
+def _weight_of_partition(weight: Any) -> NDArray[np.float64]:
+    """Weights of the rows of a partition, checked; they may all be zero."""
+    return _weight_values(weight, len(weight), "a partition of it") if len(weight) else np.empty(0)
 
 
 def check_dask_features(estimator: Any, X: Any, *, reset: bool) -> None:
@@ -163,19 +173,14 @@ def output_container(estimator: Any) -> str | None:
     return container
 
 
-def check_partition(
-    block: Any, weight: NDArray[np.float64] | None, dtype: Any
-) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """A partition of a dask collection as array or CSR, and its weights; rows in errors are counted from its start."""
+def check_partition(block: Any, dtype: Any) -> NDArray[Any]:
+    """A partition of a dask collection as array or CSR; rows in errors are counted from its start."""
     check_plain(block)
     block, whole = with_nan(block), "a partition of X"
     with sklearn.config_context(array_api_dispatch=False), naming_the_place(block, whole):
-        X = canonical(check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan"))
+        X: NDArray[Any] = canonical(check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan"))
     check_gaps(X, None, columns_too=False, whole=whole)
-    if weight is not None:
-        weight = check_array(weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
-        _check_weight_values(weight, "a partition of it")
-    return X, weight
+    return X
 
 
 def check_known(unknown: torch.Tensor, total_weight: float) -> None:
@@ -247,20 +252,27 @@ def make_generator(random_state: Any) -> torch.Generator:
 
 
 def _checked_weight(sample_weight: Any, n_rows: int, *, zero: bool = False) -> NDArray[np.float64]:
-    """Weights as float64; all of them may be zero where only sums are asked for."""
+    """Weights of all rows as float64; all of them may be zero where only sums are asked for."""
+    weight = _weight_values(sample_weight, n_rows)
+    if not zero or weight.any():
+        with np.errstate(over="ignore"):
+            check_total_weight(float(weight.sum()))
+    return weight
+
+
+def _weight_values(sample_weight: Any, n_rows: int, whole: str | None = None) -> NDArray[np.float64]:
+    """Weights as float64, each of them checked; rows in errors are those of `whole`."""
     check_plain(sample_weight, "sample_weight")
     if isinstance(sample_weight, torch.Tensor) or not Namespace.of(sample_weight).is_numpy:
         sample_weight = as_tensor(sample_weight).detach().cpu().to(torch.float64).numpy()
-    if zero and not np.any(sample_weight):
-        return 0 * _checked_weight(np.ones(np.shape(sample_weight)), n_rows)
+    if not np.any(sample_weight):  # scikit-learn would refuse zeros, which a part may have
+        return 0 * _weight_values(np.ones(np.shape(sample_weight)), n_rows)
     try:
         with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
             weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"sample_weight cannot be used: {error}") from error
-    _check_weight_values(weight)
-    with np.errstate(over="ignore"):
-        check_total_weight(float(weight.sum()))
+    _check_weight_values(weight, whole)
     return weight
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sktopo._device import chunk_rows
 from sktopo._namespaces import Namespace, as_tensor, dispatches
+from sktopo._sources import column_types
 
 
 def check_plain(values: Any, name: str = "X") -> None:
@@ -25,7 +26,7 @@ def check_plain(values: Any, name: str = "X") -> None:
     if np.ma.is_masked(values):
         how = f"pass {name}.filled(np.nan)" if name == "X" else "fill in what is masked"
         raise ValueError(f"{name} is a masked array, whose mask would be lost; {how}.")
-    types = getattr(values, "dtypes", ()) if hasattr(values, "columns") else (getattr(values, "dtype", None),)
+    types = column_types(values)
     if any("complex" in str(dtype) for dtype in types):  # what all libraries of arrays call it
         raise ValueError(
             f"Complex data not supported: {name} holds complex numbers; pass real parts, or absolute values."

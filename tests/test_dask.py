@@ -241,6 +241,42 @@ def test_what_is_wrong_is_named(X, som):
             ask(dd.from_dask_array(lazy)[0])
 
 
+def masked(weight):
+    return (np.ma if isinstance(weight, np.ndarray) else da.ma).masked_less(weight, 3)
+
+
+WEIGHTS = {
+    "masked": (masked, "sample_weight is a masked array.*fill in what is masked"),
+    "times": (lambda weight: weight.astype("timedelta64[s]"), "sample_weight holds dates or times"),
+    "complex": (lambda weight: weight * (1 + 1j), "sample_weight holds complex numbers"),
+    "missing": (lambda weight: weight * np.nan, "sample_weight cannot be used: Input sample_weight contains NaN"),
+    "infinite": (lambda weight: weight + np.inf, "sample_weight cannot be used: Input sample_weight contains infinity"),
+    "negative": (lambda weight: weight - 5, "sample_weight must not be negative, got -5 in row 0"),
+}
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["numpy", "dask"])
+@pytest.mark.parametrize("solver", ["batch", "stream"])
+@pytest.mark.parametrize(("change", "message"), WEIGHTS.values(), ids=WEIGHTS.keys())
+def test_weights_are_refused_as_those_of_arrays(X, som, change, message, solver, lazy):
+    plain = np.arange(900.0)
+    weight = change(da.from_array(plain, chunks=77) if lazy else plain)
+    for rows in (X, da.from_array(X, chunks=(200, 4))):
+        if not (lazy and rows is X):
+            with pytest.raises(ValueError, match=message):
+                clone(som).set_params(solver=solver).fit(rows, sample_weight=weight)
+
+
+def test_weights_of_a_series_may_not_be_missing(X, som):
+    weight = pd.Series([1.0] * 899 + [pd.NA], dtype="Float64")
+    for given in (weight, dd.from_pandas(weight, npartitions=3)):
+        with pytest.raises(ValueError, match="sample_weight cannot be used"):
+            clone(som).fit(da.from_array(X, chunks=(200, 4)), sample_weight=given)
+    lazy = clone(som).fit(da.from_array(X, chunks=(200, 4)), sample_weight=dd.from_pandas(weight.fillna(2.0)))
+    expected = clone(som).fit(X, sample_weight=np.r_[np.ones(899), 2.0])
+    np.testing.assert_array_equal(lazy.codebook_, expected.codebook_)
+
+
 @pytest.mark.parametrize("container", ["pandas", "polars"])
 def test_a_lazy_answer_is_not_turned_into_a_frame(X, som, container):
     lazy = da.from_array(X, chunks=(200, 4))

@@ -2,6 +2,7 @@
 
 from sktopo._sources._array import ArraySource
 from sktopo._sources._base import Parts, Source, Subset, added, positively_weighted
+from sktopo._sources._columns import column_types
 from sktopo._sources._dask import DaskRows, DaskSource, ask_lazily, dask_dtype, is_dask
 from sktopo._sources._open import as_source
 from sktopo._sources._sparse import SparseSource
@@ -19,6 +20,7 @@ __all__ = [
     "added",
     "as_source",
     "ask_lazily",
+    "column_types",
     "dask_dtype",
     "is_dask",
     "positively_weighted",

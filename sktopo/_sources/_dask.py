@@ -6,13 +6,13 @@ partitions again, and sums of integers are the same in any order.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sktopo._options import check_total_weight
@@ -40,7 +40,7 @@ class DaskRows:
     blocks : list of Delayed
         Partitions of rows, each with all features.
     weights : list
-        Weights of their rows, as Delayed or None.
+        Weights of their rows, checked, as Delayed or None.
     lengths : list of int
         Numbers of rows; known ones are not computed.
     n_features : int
@@ -56,7 +56,7 @@ class DaskRows:
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, X: Any, sample_weight: ArrayLike | None = None) -> "DaskRows":
+    def of(cls, X: Any) -> "DaskRows":
         """Look at a collection without computing more than the lengths of its partitions, where they are not known."""
         import dask
 
@@ -70,8 +70,19 @@ class DaskRows:
         if known is None or not np.isfinite(known).all():
             known = dask.compute(*[dask.delayed(_n_rows)(block) for block in blocks])
         lengths = [int(length) for length in known]
-        weights = _split(sample_weight, lengths)
-        return cls(list(blocks), weights, lengths, n_features, dask_dtype(X))
+        return cls(list(blocks), [None] * len(lengths), lengths, n_features, dask_dtype(X))
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return sum(self.lengths)
+
+    def weighted(self, sample_weight: Any, check: Callable[[Any], NDArray[np.float64]]) -> "DaskRows":
+        """The same rows with weights (n_rows,): a checked array, or a dask collection whose parts `check` sees."""
+        weight = _checked_parts(sample_weight, check)
+        if weight.shape != (self.n_rows,):
+            raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(self.n_rows,)}!")
+        return replace(self, weights=weight.rechunk((tuple(self.lengths),)).to_delayed().tolist())
 
     @cached_property
     def all_weights(self) -> Tensor | None:
@@ -80,12 +91,7 @@ class DaskRows:
 
         if self.weights[0] is None:
             return None
-        weight = np.concatenate(dask.compute(*self.weights)).astype(np.float64)
-        wrong = np.flatnonzero(~((weight >= 0) & np.isfinite(weight)))
-        if len(wrong):
-            row = int(wrong[0])
-            raise ValueError(f"sample_weight must be finite and not negative, got {weight[row]:g} in row {row}.")
-        total = torch.from_numpy(weight)
+        total = torch.from_numpy(np.concatenate(dask.compute(*self.weights)))
         check_total_weight(float(total.sum()))
         return total
 
@@ -108,7 +114,7 @@ class DaskSource(Source):
     """
 
     def __init__(self, rows: DaskRows, opener: Opener) -> None:
-        super().__init__(sum(rows.lengths), rows.n_features, rows.dtype, torch.device("cpu"))
+        super().__init__(rows.n_rows, rows.n_features, rows.dtype, torch.device("cpu"))
         self._rows = rows
         self._opener = opener
 
@@ -244,21 +250,21 @@ def _n_rows(block: Any) -> int:
     return int(block.shape[0])
 
 
-def _split(sample_weight: Any, lengths: list[int]) -> list[Any]:
-    """Weights partition by partition."""
+def _checked_parts(weight: Any, check: Callable[[Any], NDArray[np.float64]]) -> Any:
+    """Weights as a dask array, checked on the workers if they are there."""
+    import dask
     import dask.array as da
 
-    if sample_weight is None:
-        return [None] * len(lengths)
-    if hasattr(sample_weight, "to_dask_array"):  # a series
-        sample_weight = sample_weight.to_dask_array(lengths=True)
-    if np.ndim(sample_weight) == 0:
-        sample_weight = np.full(sum(lengths), sample_weight, dtype=np.float64)
-    weight = sample_weight if is_dask(sample_weight) else da.from_array(np.asarray(sample_weight, dtype=np.float64))
-    if weight.shape != (sum(lengths),):
-        raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(sum(lengths),)}!")
-    parts: list[Any] = weight.rechunk((tuple(lengths),)).to_delayed().tolist()
-    return parts
+    if not is_dask(weight):
+        return da.from_array(weight)
+    if isinstance(weight, da.Array):
+        return weight.map_blocks(check, dtype=np.float64, meta=np.empty(0))
+    parts = weight.to_delayed()
+    lengths = dask.compute(*[dask.delayed(_n_rows)(part) for part in parts])
+    checked = [dask.delayed(check)(part) for part in parts]
+    return da.concatenate(
+        [da.from_delayed(part, (n,), dtype=np.float64) for part, n in zip(checked, lengths, strict=True)]
+    )
 
 
 def _reduce(step: Any, opener: Opener, block: Any, weight: Any) -> Any:
