@@ -109,7 +109,7 @@ def open_query(
     fitted = FittedMap.of(estimator)
     check_same_namespace(estimator, X, method)
     checked, weight = check_samples(estimator, X, sample_weight, reset=False, zero_weights=zero_weights)
-    return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.dtype.itemsize))
+    return fitted, open_source(estimator, checked, weight, block_rows(columns, torch_dtype(checked.dtype).itemsize))
 
 
 def answer(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -13,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from sktopo._device import machine_memory
 from sktopo._namespaces import Namespace, as_tensor, dispatches
 from sktopo._options import check_sigma, check_total_weight, chosen
 from sktopo._sources import DaskRows, is_dask
-from sktopo._values import canonical, check_gaps, check_plain, check_tensor, naming_the_place, with_nan
+from sktopo._values import canonical, check_finite, check_gaps, check_plain, check_tensor, naming_the_place, with_nan
 from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
@@ -82,9 +83,10 @@ def check_supported(estimator: Any) -> None:
 def check_samples(
     estimator: Any, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool, zero_weights: bool = False
 ) -> tuple[Any, NDArray[np.float64] | None]:
-    """Samples in float32 or float64 and of the right width, and their weights as float64.
+    """Samples of the right width, and their weights as float64.
 
-    Samples are an array, a CSR matrix with its places in order, or under Array API dispatch a tensor. With
+    Samples are an array of numbers, or in float32 or float64 a CSR matrix with its places in order or, under Array API
+    dispatch, a tensor. With
     `zero_weights` all weights may be zero. Raises ValueError or TypeError that names what is wrong, and where.
     """
     if is_dask(X):
@@ -94,22 +96,24 @@ def check_samples(
     if isinstance(X, torch.Tensor):
         check_tensor(X)
         X = X if dispatches() else X.numpy()
-    elif isinstance(X, np.ndarray) and X.dtype == ">f4":
-        X = X.astype(np.float32)  # which would become float64
     library = Namespace.of(X).library
-    with naming_the_place(X):
-        X = validate_data(
-            estimator,
-            X,
-            dtype=[library.float64, library.float32],
-            reset=reset,
-            accept_sparse="csr",
-            ensure_all_finite="allow-nan",
-        )
+    X = _checked_rows(X, partial(validate_data, estimator, reset=reset), library)
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0], zero=zero_weights)
     X = canonical(X) if library is np else as_tensor(X)
     check_gaps(X, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
     return X, weight
+
+
+def _checked_rows(X: Any, check: Callable[..., Any], library: Any = np) -> Any:
+    """What scikit-learn's `check` makes of rows; arrays of numbers stay as they are, in memory or on the disk."""
+    stays = isinstance(X, np.ndarray) and X.dtype.kind in "biuf"
+    with naming_the_place(X):
+        if not stays:
+            types = [library.float64, library.float32]
+            return check(X, dtype=types, accept_sparse="csr", ensure_all_finite="allow-nan")
+        X = check(X, dtype=None, ensure_all_finite=False)
+        check_finite(X)
+    return X
 
 
 def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool, zero_weights: bool) -> DaskRows:
@@ -131,7 +135,7 @@ def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool, ze
 
 def _weight_of_partition(weight: Any) -> NDArray[np.float64]:
     """Weights of the rows of a partition, checked; they may all be zero."""
-    return _weight_values(weight, len(weight), "a partition of it") if len(weight) else np.empty(0)
+    return _weight_values(weight, len(weight), "a partition of it")
 
 
 def check_dask_features(estimator: Any, X: Any, *, reset: bool) -> None:
@@ -195,8 +199,8 @@ def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np
     """Rows for which there is no estimator, as an array or a CSR matrix, and their weights."""
     check_one_chunk(X, "chunk_statistics")
     check_plain(X)
-    with sklearn.config_context(array_api_dispatch=False), naming_the_place(X):
-        X = check_array(X, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite="allow-nan")
+    with sklearn.config_context(array_api_dispatch=False):
+        X = _checked_rows(X, check_array)
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
     X = canonical(X)
     check_gaps(X, weight, columns_too=False)
@@ -265,13 +269,25 @@ def _weight_values(sample_weight: Any, n_rows: int, whole: str | None = None) ->
     check_plain(sample_weight, "sample_weight")
     if isinstance(sample_weight, torch.Tensor) or not Namespace.of(sample_weight).is_numpy:
         sample_weight = as_tensor(sample_weight).detach().cpu().to(torch.float64).numpy()
-    if not np.any(sample_weight):  # scikit-learn would refuse zeros, which a part may have
-        return 0 * _weight_values(np.ones(np.shape(sample_weight)), n_rows)
     try:
         with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
-            weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)
+            weight: NDArray[np.float64] = check_array(
+                sample_weight,
+                dtype=np.float64,
+                order="C",
+                ensure_2d=False,
+                allow_nd=True,
+                ensure_min_samples=0,
+                input_name="sample_weight",
+            )
     except (TypeError, ValueError) as error:
         raise ValueError(f"sample_weight cannot be used: {error}") from error
+    if weight.ndim == 0:
+        weight = np.full(n_rows, weight)
+    if weight.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight must be a 1D array or scalar: sample_weight.shape == {weight.shape}, expected {(n_rows,)}."
+        )
     _check_weight_values(weight, whole)
     return weight
 

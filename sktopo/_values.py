@@ -13,10 +13,11 @@ import numpy as np
 import scipy.sparse
 import torch
 from numpy.typing import NDArray
+from sklearn.utils import assert_all_finite
 
 from sktopo._device import chunk_rows
 from sktopo._namespaces import Namespace, as_tensor, dispatches
-from sktopo._sources import column_types
+from sktopo._sources import column_types, floating
 
 
 def check_plain(values: Any, name: str = "X") -> None:
@@ -64,18 +65,30 @@ def canonical(X: Any) -> Any:
     return X
 
 
+def check_finite(X: NDArray[Any]) -> None:
+    """Raise scikit-learn's ValueError for an infinite value; of all rows at once a NaN would make it test a copy."""
+    if X.dtype.kind == "f":
+        for rows in _parts(X):
+            assert_all_finite(floating(X[rows]), allow_nan=True, input_name="X")
+
+
+def _parts(X: Any) -> Iterator[slice]:
+    """Consecutive rows, few enough to be held at once."""
+    size = chunk_rows(max(1, X.shape[1]))
+    return (slice(start, start + size) for start in range(0, X.shape[0], size))
+
+
 def check_gaps(
     X: Any, weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool, whole: str = "X"
 ) -> None:
     """Raise ValueError for a row, or a column, in which every value is missing; it is named, as one of `whole`."""
     stored = X.data if scipy.sparse.issparse(X) else X
-    if not len(stored) or stored.min() == stored.min():  # only NaN differs from itself
+    of_integers = isinstance(stored, np.ndarray) and stored.dtype.kind != "f"
+    if of_integers or not len(stored) or stored.min() == stored.min():  # only NaN differs from itself
         return
     values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
     known, n_known = np.zeros(X.shape[1], dtype=np.int64), np.empty(X.shape[0], dtype=np.int64)
-    rows = chunk_rows(X.shape[1])
-    for start in range(0, X.shape[0], rows):
-        some = slice(start, start + rows)
+    for some in _parts(X):
         counts = np.ones(len(n_known[some]), dtype=np.int64) if weight is None else (weight[some] > 0).astype(np.int64)
         n_known[some], of_columns = _known(values[some], counts)
         known += of_columns
@@ -128,13 +141,13 @@ def _first_bad_place(X: Any, *, numbers_too: bool) -> str | None:
     numeric = values.dtype.kind in "biuf"
     if values.ndim != 2 or values.dtype.kind == "c" or (numeric and not numbers_too):
         return None
-    rows = chunk_rows(max(1, values.shape[1]))
-    for start in range(0, len(values), rows):
-        some = values[start : start + rows]
-        bad = np.argwhere(np.isinf(some) if numeric else ~np.vectorize(_is_finite, otypes=[bool])(some))
+    for part in _parts(values):
+        some = values[part]
+        with np.errstate(over="ignore"):
+            bad = np.argwhere(np.isinf(floating(some)) if numeric else ~np.vectorize(_is_finite, otypes=[bool])(some))
         if len(bad):
             row, column = bad[0]
-            return f"row {start + row}, column {names[column] if names else column}"
+            return f"row {part.start + row}, column {names[column] if names else column}"
     return None
 
 

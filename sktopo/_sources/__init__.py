@@ -1,6 +1,6 @@
 """One way in: whatever holds the samples becomes a source of chunks."""
 
-from sktopo._sources._array import ArraySource
+from sktopo._sources._array import ArraySource, floating
 from sktopo._sources._base import Parts, Source, Subset, added, positively_weighted
 from sktopo._sources._columns import column_types
 from sktopo._sources._dask import DaskRows, DaskSource, ask_lazily, dask_dtype, is_dask
@@ -22,6 +22,7 @@ __all__ = [
     "ask_lazily",
     "column_types",
     "dask_dtype",
+    "floating",
     "is_dask",
     "positively_weighted",
 ]
