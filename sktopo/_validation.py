@@ -19,8 +19,8 @@ from sklearn.utils.validation import check_array, validate_data
 from sktopo._device import machine_memory
 from sktopo._namespaces import Namespace, as_tensor, dispatches
 from sktopo._options import check_sigma, check_total_weight, chosen
-from sktopo._sources import DaskRows, is_dask
-from sktopo._values import canonical, check_finite, check_gaps, check_plain, check_tensor, naming_the_place, with_nan
+from sktopo._sources import DaskRows, all_single, is_dask
+from sktopo._values import as_plain, canonical, check_finite, check_gaps, check_plain, check_tensor, naming_the_place
 from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
@@ -91,8 +91,7 @@ def check_samples(
     """
     if is_dask(X):
         return _checked_dask(estimator, X, sample_weight, reset=reset, zero_weights=zero_weights), None
-    check_plain(X)
-    X = with_nan(X)
+    X = as_plain(X)
     if isinstance(X, torch.Tensor):
         check_tensor(X)
         X = X if dispatches() else X.numpy()
@@ -109,7 +108,7 @@ def _checked_rows(X: Any, check: Callable[..., Any], library: Any = np) -> Any:
     stays = isinstance(X, np.ndarray) and X.dtype.kind in "biuf"
     with naming_the_place(X):
         if not stays:
-            types = [library.float64, library.float32]
+            types = library.float32 if all_single(X) else [library.float64, library.float32]
             return check(X, dtype=types, accept_sparse="csr", ensure_all_finite="allow-nan")
         X = check(X, dtype=None, ensure_all_finite=False)
         check_finite(X)
@@ -179,8 +178,7 @@ def output_container(estimator: Any) -> str | None:
 
 def check_partition(block: Any, dtype: Any) -> NDArray[Any]:
     """A partition of a dask collection as array or CSR; rows in errors are counted from its start."""
-    check_plain(block)
-    block, whole = with_nan(block), "a partition of X"
+    block, whole = as_plain(block), "a partition of X"
     with sklearn.config_context(array_api_dispatch=False), naming_the_place(block, whole):
         X: NDArray[Any] = canonical(check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan"))
     check_gaps(X, None, columns_too=False, whole=whole)
@@ -198,7 +196,7 @@ def check_known(unknown: torch.Tensor, total_weight: float) -> None:
 def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np.float64] | None]:
     """Rows for which there is no estimator, as an array or a CSR matrix, and their weights."""
     check_one_chunk(X, "chunk_statistics")
-    check_plain(X)
+    X = as_plain(X)
     with sklearn.config_context(array_api_dispatch=False):
         X = _checked_rows(X, check_array)
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
@@ -266,7 +264,7 @@ def _checked_weight(sample_weight: Any, n_rows: int, *, zero: bool = False) -> N
 
 def _weight_values(sample_weight: Any, n_rows: int, whole: str | None = None) -> NDArray[np.float64]:
     """Weights as float64, each of them checked; rows in errors are those of `whole`."""
-    check_plain(sample_weight, "sample_weight")
+    sample_weight = as_plain(sample_weight, "sample_weight")
     if isinstance(sample_weight, torch.Tensor) or not Namespace.of(sample_weight).is_numpy:
         sample_weight = as_tensor(sample_weight).detach().cpu().to(torch.float64).numpy()
     try:

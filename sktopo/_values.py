@@ -20,10 +20,18 @@ from sktopo._namespaces import Namespace, as_tensor, dispatches
 from sktopo._sources import column_types, floating
 
 
+def as_plain(values: Any, name: str = "X") -> Any:
+    """Values of which none will silently become another: an array for a sequence, and NaN for missing objects."""
+    values = _listed(values, name)
+    check_plain(values, name)
+    return _with_nan(values)
+
+
 def check_plain(values: Any, name: str = "X") -> None:
     """Raise ValueError for what would silently become other numbers: masked and complex values, dates and times."""
     if values is None:
         raise ValueError(f"{name} is None; pass an array of shape (n_samples, n_features).")
+    values = _listed(values, name)
     if np.ma.is_masked(values):
         how = f"pass {name}.filled(np.nan)" if name == "X" else "fill in what is masked"
         raise ValueError(f"{name} is a masked array, whose mask would be lost; {how}.")
@@ -32,11 +40,37 @@ def check_plain(values: Any, name: str = "X") -> None:
         raise ValueError(
             f"Complex data not supported: {name} holds complex numbers; pass real parts, or absolute values."
         )
-    if any(getattr(dtype, "kind", None) in ("m", "M") or getattr(dtype, "is_temporal", bool)() for dtype in types):
+    if any(map(_is_temporal, types)) or not _types_of_objects(values).isdisjoint((np.datetime64, np.timedelta64)):
         raise ValueError(
             f"{name} holds dates or times (of dtype datetime or timedelta), which are no numbers: subtract a start and "
             "divide by a unit, for example by np.timedelta64(1, 'D')."
         )
+
+
+def _listed(values: Any, name: str = "X") -> Any:
+    """Sequences as an array, so that the type of what they hold is seen; arrays, frames and tables as they are."""
+    if any(hasattr(values, of_a_container) for of_a_container in ("dtype", "columns", "tocsr")):
+        return values
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{name} cannot be made an array: {error}") from error
+
+
+def _is_temporal(dtype: Any) -> bool:
+    """Whether a type is one of dates or times, in any library's words."""
+    words = str(dtype).lower()  # NumPy writes <M8 for bytes in another order
+    return getattr(dtype, "kind", None) in ("m", "M") or words.startswith(("date", "time", "duration"))
+
+
+def _types_of_objects(values: Any) -> set[type]:
+    """Types of the values of an array of objects, or of the columns of objects of a frame."""
+    if isinstance(values, np.ndarray):
+        return set(map(type, values.flat)) if _is_loose(values.dtype) else set()
+    if not hasattr(values, "iloc") or getattr(values, "ndim", 2) != 2:
+        return set()
+    columns = (values.iloc[:, i] for i, dtype in enumerate(column_types(values)) if _is_loose(dtype))
+    return set().union(*(map(type, column) for column in columns))
 
 
 def check_tensor(X: torch.Tensor) -> None:
@@ -51,10 +85,29 @@ def check_tensor(X: torch.Tensor) -> None:
         raise ValueError(f"X is {X.dtype}; use X.float(), because only float32 and float64 are computed in.")
 
 
-def with_nan(X: Any) -> Any:
-    """A pandas frame with NaN for what is missing in its columns of objects, which may say pandas.NA."""
-    is_pandas = hasattr(X, "columns") and hasattr(X, "notna")
-    return X.where(X.notna(), np.nan) if is_pandas and any(dtype == "O" for dtype in X.dtypes) else X
+def _with_nan(X: Any) -> Any:
+    """Values with NaN for what is missing among objects and words, which may say pandas.NA."""
+    if _is_loose(getattr(X, "dtype", None)):
+        values = np.asarray(X, dtype=object)
+        return np.where(np.frompyfunc(_is_missing, 1, 1)(values).astype(bool), np.nan, values)
+    if hasattr(X, "columns") and hasattr(X, "notna") and any(map(_is_loose, X.dtypes)):
+        return X.apply(_known_or_nan)
+    return X
+
+
+def _known_or_nan(column: Any) -> Any:
+    """A column of a pandas frame, with NaN for what is missing among objects and words."""
+    return column.astype(object).where(column.notna(), np.nan) if _is_loose(column.dtype) else column
+
+
+def _is_loose(dtype: Any) -> bool:
+    """Whether a type is that of objects, or of words in pandas."""
+    return getattr(dtype, "kind", None) == "O"
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value says that there is none: None or pandas.NA."""
+    return value is None or type(value).__name__ == "NAType"
 
 
 def canonical(X: Any) -> Any:
@@ -136,7 +189,8 @@ def _first_bad_place(X: Any, *, numbers_too: bool) -> str | None:
     """Row and column of the first value that is no number, or infinite; arrays of numbers are read only on request."""
     if scipy.sparse.issparse(X):
         return _first_infinite(X) if numbers_too else None
-    names = [repr(name) for name in getattr(X, "columns", [])]
+    of_table = getattr(X, "column_names", None)  # pyarrow's; its columns are the values
+    names = [repr(name) for name in (of_table if isinstance(of_table, list) else getattr(X, "columns", []))]
     values = np.asarray(X) if Namespace.of(X).is_numpy else as_tensor(X).cpu().numpy()
     numeric = values.dtype.kind in "biuf"
     if values.ndim != 2 or values.dtype.kind == "c" or (numeric and not numbers_too):
@@ -160,7 +214,7 @@ def _first_infinite(X: Any) -> str | None:
 
 def _is_finite(value: Any) -> bool:
     """Whether a value can be taken as a number, or as a missing one (None, NaN or pandas.NA)."""
-    if value is None or type(value).__name__ == "NAType":
+    if _is_missing(value):
         return True
     try:
         return not math.isinf(float(value))

@@ -2,8 +2,12 @@
 
 import datetime as dt
 
+import dask.array as da
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse
 import torch
@@ -113,6 +117,99 @@ def test_missing_values_of_any_kind_are_missing():
         np.testing.assert_array_equal(som.codebook_, expected.codebook_)
 
 
+def with_na(gaps):
+    values = X.astype(object)
+    values[gaps, 2] = pd.NA
+    return values
+
+
+HOLDERS = {
+    "objects": lambda values: values,
+    "list": lambda values: values.tolist(),
+    "frame of objects": pd.DataFrame,
+    "words": lambda values: pd.DataFrame(values).astype("string"),
+    "words of Arrow": lambda values: pd.DataFrame(values).astype("string[pyarrow]"),
+    "a column of words": lambda values: pd.DataFrame(values).astype({0: "float64", 1: "float64", 2: "string"}),
+    "dask": lambda values: dd.from_pandas(pd.DataFrame(values), npartitions=3),
+    "dask array": lambda values: da.from_array(values, chunks=(10, 3)),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS.keys())
+def test_na_is_missing_among_numbers_wherever_it_stands(holder):
+    gaps = np.arange(30) % 7 == 3
+    plain = X.copy()
+    plain[gaps, 2] = np.nan
+    held = holder(with_na(gaps))
+    if isinstance(held, pd.DataFrame):
+        held.columns = held.columns.astype(str)
+    som = TopographicMap(3, 3).fit(held)
+    np.testing.assert_allclose(som.codebook_, TopographicMap(3, 3).fit(plain).codebook_)
+    np.testing.assert_array_equal(np.asarray(som.predict(held)), TopographicMap(3, 3).fit(plain).labels_)
+
+
+@pytest.mark.parametrize("name", ["objects", "list", "frame of objects", "words", "words of Arrow", "dask"])
+def test_words_beside_na_are_named_with_their_place(name):
+    values = with_na(np.arange(30) % 7 == 3)
+    values[8, 1] = "x"
+    with pytest.raises(ValueError, match=r"could not convert string to float: 'x'(.|\n)*row 8, column 1"):
+        TopographicMap(3, 3).fit(HOLDERS[name](values))
+
+
+DAYS = np.datetime64("2026-01-01") + np.arange(30)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        [[day] for day in DAYS],
+        [[day, 1.0] for day in DAYS],
+        np.array([[day - DAYS[0], 1.0] for day in DAYS], dtype=object),
+        pd.DataFrame({"day": pd.Series(list(DAYS), dtype=object), "size": 1.0}),
+        pa.table({"day": DAYS, "size": np.ones(30)}),
+        pa.table({"day": pa.array(DAYS.astype("datetime64[us]")), "size": np.ones(30)}),
+        pa.table({"wait": pa.array((DAYS - DAYS[0]).astype("timedelta64[s]"))}),
+        pd.DataFrame({"day": DAYS}).astype("timestamp[us][pyarrow]"),
+        pd.DataFrame({"day": DAYS}).astype("timestamp[us][pyarrow]").astype("date32[day][pyarrow]"),
+        np.array([DAYS, DAYS]).T.astype(">M8[s]"),
+    ],
+    ids=str,
+)
+def test_dates_are_refused_in_any_container(samples):
+    for ask in (TopographicMap(3, 3).fit, TopographicMap(3, 3).fit(X[:, :2]).inverse_transform):
+        with pytest.raises(ValueError, match="X holds dates or times"):
+            ask(samples)
+
+
+FRAMES = {
+    "pandas": lambda frame: frame,
+    "nullable": lambda frame: frame.astype("Float32"),
+    "Arrow": lambda frame: frame.astype("float[pyarrow]"),
+    "polars": pl.from_pandas,
+    "pyarrow": pa.Table.from_pandas,
+    "dask": lambda frame: dd.from_pandas(frame, npartitions=3),
+    "dask, nullable": lambda frame: dd.from_pandas(frame.astype("Float32"), npartitions=3),
+    "dask, Arrow": lambda frame: dd.from_pandas(frame.astype("float[pyarrow]"), npartitions=3),
+    "dask array of swapped bytes": lambda frame: da.from_array(frame.to_numpy(">f4"), chunks=(9, 3)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("kind", FRAMES.values(), ids=FRAMES.keys())
+def test_frames_keep_float32(kind, gaps):
+    frame = FRAME.astype(np.float32)
+    if gaps:
+        frame.iloc[::4, 1] = np.nan
+    expected = TopographicMap(3, 3, solver="batch").fit(frame.to_numpy())
+    som = TopographicMap(3, 3, solver="batch").fit(kind(frame))
+    assert som.codebook_.dtype == np.float32
+    np.testing.assert_allclose(som.codebook_, expected.codebook_, rtol=1e-5)
+    assert som.transform(kind(frame)).dtype == np.float32
+    mixed = kind(frame).astype({"age": "float64"}) if hasattr(kind(frame), "iloc") else frame.astype({"age": float})
+    assert TopographicMap(3, 3).fit(mixed).codebook_.dtype == np.float64
+
+
 def test_hits_of_a_class_that_is_not_there_are_zero():
     som = TopographicMap(3, 3).fit(X)
     assert not som.hit_histogram(X, sample_weight=np.zeros(30)).any()
@@ -160,6 +257,8 @@ def test_every_method_checks_its_samples(method, samples, message):
         (np.ones(29), r"sample_weight.shape == \(29,\), expected \(30,\)"),
         (np.ones((30, 2)), "1D array or scalar"),
         (np.full(30, 1e308), "sums to infinity; divide it by its maximum"),
+        ([1.0] * 29 + [pd.NA], "sample_weight cannot be used: Input sample_weight contains NaN"),
+        (list(np.datetime64("2026-01-01") + np.arange(30)), "sample_weight holds dates or times"),
         (np.ma.masked_greater(np.arange(30.0), 20), "sample_weight is a masked array.*fill in what is masked"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from sktopo._sources._array import ArraySource, floating
 from sktopo._sources._base import Parts, Source, Subset, added, positively_weighted
-from sktopo._sources._columns import column_types
+from sktopo._sources._columns import all_single, column_types
 from sktopo._sources._dask import DaskRows, DaskSource, ask_lazily, dask_dtype, is_dask
 from sktopo._sources._open import as_source
 from sktopo._sources._sparse import SparseSource
@@ -18,6 +18,7 @@ __all__ = [
     "Subset",
     "TensorSource",
     "added",
+    "all_single",
     "as_source",
     "ask_lazily",
     "column_types",

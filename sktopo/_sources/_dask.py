@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sktopo._options import check_total_weight
 from sktopo._sources._base import Result, Source, Subset, Sum, by_weight, evenly
+from sktopo._sources._columns import all_single
 from sktopo._sources._sparse import SparseSource
 from sktopo._sources._torch import TensorSource
 
@@ -98,8 +99,7 @@ class DaskRows:
 
 def dask_dtype(X: Any) -> torch.dtype:
     """float32 if all of X is, else float64."""
-    types = list(X.dtypes) if hasattr(X, "columns") else [X.dtype]
-    return torch.float32 if all(kind == np.float32 for kind in types) else torch.float64
+    return torch.float32 if all_single(X) else torch.float64
 
 
 class DaskSource(Source):
