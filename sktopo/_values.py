@@ -49,7 +49,7 @@ def check_plain(values: Any, name: str = "X") -> None:
 
 def _listed(values: Any, name: str = "X") -> Any:
     """Sequences as an array, so that the type of what they hold is seen; arrays, frames and tables as they are."""
-    if any(hasattr(values, of_a_container) for of_a_container in ("dtype", "columns", "tocsr")):
+    if values is None or any(hasattr(values, of_a_container) for of_a_container in ("dtype", "columns", "tocsr")):
         return values
     try:
         return np.asarray(values)
@@ -89,7 +89,7 @@ def _with_nan(X: Any) -> Any:
     """Values with NaN for what is missing among objects and words, which may say pandas.NA."""
     if _is_loose(getattr(X, "dtype", None)):
         values = np.asarray(X, dtype=object)
-        return np.where(np.frompyfunc(_is_missing, 1, 1)(values).astype(bool), np.nan, values)
+        return np.where(np.asarray(np.frompyfunc(_is_missing, 1, 1)(values), dtype=bool), np.nan, values)
     if hasattr(X, "columns") and hasattr(X, "notna") and any(map(_is_loose, X.dtypes)):
         return X.apply(_known_or_nan)
     return X
