@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_array, validate_data
 from sktopo._device import machine_memory
 from sktopo._namespaces import Namespace, as_tensor, dispatches
 from sktopo._options import check_sigma, check_total_weight, chosen
-from sktopo._sources import DaskRows, all_single, is_dask
+from sktopo._sources import DaskRows, all_single, in_a_partition, is_dask
 from sktopo._values import as_plain, canonical, check_finite, check_gaps, check_plain, check_tensor, naming_the_place
 from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
@@ -178,10 +178,13 @@ def output_container(estimator: Any) -> str | None:
 
 def check_partition(block: Any, dtype: Any) -> NDArray[Any]:
     """A partition of a dask collection as array or CSR; rows in errors are counted from its start."""
-    block, whole = as_plain(block), "a partition of X"
-    with sklearn.config_context(array_api_dispatch=False), naming_the_place(block, whole):
-        X: NDArray[Any] = canonical(check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan"))
-    check_gaps(X, None, columns_too=False, whole=whole)
+    with sklearn.config_context(array_api_dispatch=False), in_a_partition():
+        block = as_plain(block)
+        with naming_the_place(block):
+            X: NDArray[Any] = canonical(
+                check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan")
+            )
+        check_gaps(X, None, columns_too=False)
     return X
 
 
@@ -223,24 +226,24 @@ def check_affordable(height: int, width: int, n_features: int) -> None:
         )
 
 
-def check_codebook(
-    given: ArrayLike, n_units: int | None, n_features: int, name: str = "codebook"
-) -> NDArray[np.float64]:
+def check_codebook(given: Any, n_units: int | None, n_features: int, name: str = "codebook") -> NDArray[np.float64]:
     """Prototypes as float64 (of any number of units for None), or a ValueError that says which shape is needed."""
-    check_plain(given, name)
-    if isinstance(given, torch.Tensor):
-        given = given.detach().cpu().numpy()
-    # a copy: what came from a worker's memory map is read-only
-    codebook = np.array(
-        check_array(given, dtype=np.float64, input_name=name, ensure_2d=False, allow_nd=True), order="C"
-    )
-    expected = (len(codebook) if n_units is None else n_units, n_features)
-    if codebook.shape != expected:
+    given = as_plain(given, name)
+    if not isinstance(given, np.ndarray) and (isinstance(given, torch.Tensor) or hasattr(given, "__array_namespace__")):
+        given = as_tensor(given).detach().cpu().to(torch.float64).numpy()
+    try:
+        with sklearn.config_context(array_api_dispatch=False):
+            checked = check_array(given, dtype=np.float64, input_name=name, ensure_2d=False, allow_nd=True)
+    except (TypeError, ValueError) as error:
+        rows = "n_units" if n_units is None else n_units
+        raise ValueError(f"{name} cannot be used: {error}\nPass numbers of shape ({rows}, {n_features}).") from error
+    expected = (len(checked) if n_units is None else n_units, n_features)
+    if checked.shape != expected:
         raise ValueError(
-            f"{name} must have shape (n_units, n_features) = {expected}, got {codebook.shape}"
+            f"{name} must have shape (n_units, n_features) = {expected}, got {checked.shape}"
             + ("." if n_units is None else f"; change {name}, or height and width.")
         )
-    return codebook
+    return np.array(checked, order="C")  # a copy: what came from a worker's memory map is read-only
 
 
 def make_generator(random_state: Any) -> torch.Generator:

@@ -17,7 +17,7 @@ from sklearn.utils import assert_all_finite
 
 from sktopo._device import chunk_rows
 from sktopo._namespaces import Namespace, as_tensor, dispatches
-from sktopo._sources import column_types, floating
+from sktopo._sources import column_types, counted_in, floating
 
 
 def as_plain(values: Any, name: str = "X") -> Any:
@@ -54,7 +54,7 @@ def _listed(values: Any, name: str = "X") -> Any:
     try:
         return np.asarray(values)
     except (ValueError, TypeError) as error:
-        raise type(error)(f"{name} cannot be made an array: {error}") from error
+        raise ValueError(f"{name} cannot be made an array: {error} Give all its rows the same length.") from error
 
 
 def _is_temporal(dtype: Any) -> bool:
@@ -131,10 +131,8 @@ def _parts(X: Any) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, X.shape[0], size))
 
 
-def check_gaps(
-    X: Any, weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool, whole: str = "X"
-) -> None:
-    """Raise ValueError for a row, or a column, in which every value is missing; it is named, as one of `whole`."""
+def check_gaps(X: Any, weight: NDArray[np.float64] | None, names: Any = None, *, columns_too: bool) -> None:
+    """Raise ValueError for a row, or a column, in which every value is missing; it is named."""
     stored = X.data if scipy.sparse.issparse(X) else X
     of_integers = isinstance(stored, np.ndarray) and stored.dtype.kind != "f"
     if of_integers or not len(stored) or stored.min() == stored.min():  # only NaN differs from itself
@@ -147,6 +145,7 @@ def check_gaps(
         known += of_columns
     if not n_known.all():
         row = int(np.flatnonzero(n_known == 0)[0])
+        whole = counted_in() or "X"
         raise ValueError(f"Every value in row {row} of {whole} is missing (NaN): it belongs nowhere; drop the row.")
     if columns_too and not known.all():
         position = int(np.flatnonzero(known == 0)[0])
@@ -170,7 +169,7 @@ def _known(rows: Any, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDA
 
 
 @contextmanager
-def naming_the_place(X: Any, whole: str | None = None) -> Iterator[None]:
+def naming_the_place(X: Any) -> Iterator[None]:
     """Add the row and column to scikit-learn's error message; silence NumPy's warnings about overflow."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -182,7 +181,8 @@ def naming_the_place(X: Any, whole: str | None = None) -> Iterator[None]:
         if place is None:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{error}\nFirst found in {place}{f' of {whole}' if whole else ''}.") from error
+        whole = f" of {counted_in()}" if counted_in() else ""
+        raise kind(f"{error}\nFirst found in {place}{whole}.") from error
 
 
 def _first_bad_place(X: Any, *, numbers_too: bool) -> str | None:

@@ -12,7 +12,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from sktopo import TopographicMap
+from sktopo import TopographicMap, chunk_statistics, update_codebook
 from sktopo.metrics import quantization_error
 from sktopo.plotting import (
     ComponentPlanesDisplay,
@@ -94,6 +94,20 @@ def test_weights_may_live_elsewhere(library, iris, dispatch):
     for X, a in ((library(iris[0]), weight), (iris[0], library(weight)), (library(iris[0]), library(weight))):
         codebook = TopographicMap(3, 3).fit(X, sample_weight=a).codebook_
         np.testing.assert_allclose(np.from_dlpack(codebook, device="cpu"), expected)
+
+
+@pytest.mark.parametrize("dispatches", [False, True])
+def test_a_codebook_may_live_anywhere(library, iris, dispatches):
+    start = iris[0][::17]
+    expected = TopographicMap(3, 3, init=start).fit(iris[0]).codebook_
+    statistics = chunk_statistics(iris[0], start)
+    with config_context(array_api_dispatch=dispatches):
+        fitted = TopographicMap(3, 3, init=library(start)).fit(iris[0])
+        np.testing.assert_array_equal(fitted.codebook_, expected)
+        again = chunk_statistics(iris[0], library(start))
+        np.testing.assert_array_equal(again.sums, statistics.sums)
+        moved = update_codebook(again, library(start), height=3, width=3, sigma=1.0)
+    np.testing.assert_array_equal(moved, update_codebook(statistics, start, height=3, width=3, sigma=1.0))
 
 
 def test_missing_values_and_bad_values_are_seen(library, iris, dispatch):

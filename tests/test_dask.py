@@ -163,6 +163,26 @@ def test_missing_values_are_found_on_the_workers(X, som):
         clone(som).fit(da.from_array(gappy, chunks=(200, 4)))
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "Every value in row 50 of a partition of X is missing"),
+        (np.inf, "infinity(.|\n)*row 50, column 0 of a partition of X"),
+    ],
+)
+def test_rows_of_lazy_answers_are_named_as_those_of_fit(X, som, value, message):
+    wrong = X[:300].copy()
+    wrong[250] = value
+    lazy = da.from_array(wrong, chunks=(100, 4))
+    som.fit(X)
+    asks = [getattr(som, name) for name in ("predict", "transform", "score_samples")]
+    for ask in (clone(som).fit, som.score, *(lambda rows, ask=ask: ask(rows).compute() for ask in asks)):
+        with pytest.raises(ValueError, match=message):
+            ask(lazy)
+    with pytest.raises(ValueError, match="row 250"):
+        som.predict(wrong)
+
+
 @pytest.mark.parametrize("solver", ["batch", "stream", "gradient"])
 @pytest.mark.parametrize("gaps", [False, True])
 def test_blocks_may_be_sparse(X, solver, gaps):

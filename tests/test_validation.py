@@ -49,6 +49,10 @@ PARAMETERS = [
     ({"init": np.zeros((9, 2))}, r"init must have shape \(n_units, n_features\) = \(9, 3\), got \(9, 2\)"),
     ({"init": np.zeros(27)}, r"init must have shape \(n_units, n_features\) = \(9, 3\), got \(27,\)"),
     ({"init": np.full((9, 3), np.nan)}, "init contains NaN"),
+    ({"init": [["a"] * 3] * 9}, r"init cannot be used: could not convert string(.|\n)*numbers of shape \(9, 3\)"),
+    ({"init": [[1.0, 2.0], [3.0]]}, "init cannot be made an array(.|\n)*all its rows the same length"),
+    ({"init": np.zeros((9, 3)) * 1j}, "init holds complex numbers; pass real parts"),
+    ({"init": [[1j] * 3] * 9}, "init holds complex numbers; pass real parts"),
     ({"solver": "newton"}, "'solver' parameter"),
     ({"max_iter": 0}, "'max_iter' parameter"),
     (

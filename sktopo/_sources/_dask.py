@@ -6,6 +6,8 @@ partitions again, and sums of integers are the same in any order.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -25,6 +27,9 @@ from sktopo._sources._torch import TensorSource
 FOLD = 8
 
 Opener = Callable[[Any, Any], Source]
+
+# of what errors count the rows: where a partition is asked about, no method knows how many there are before it
+_whole: ContextVar[str | None] = ContextVar("_whole", default=None)
 
 
 def is_dask(X: Any) -> bool:
@@ -211,6 +216,21 @@ class DaskSource(Source):
         return dask.delayed(function, pure=False)(node, self._opener, block, weight)
 
 
+def counted_in() -> str | None:
+    """What the rows at hand are a part of, in which errors count them; None for all rows."""
+    return _whole.get()
+
+
+@contextmanager
+def in_a_partition() -> Iterator[None]:
+    """Errors count rows from the start of a partition, and say so."""
+    token = _whole.set("a partition of X")
+    try:
+        yield
+    finally:
+        _whole.reset(token)
+
+
 def ask_lazily(estimator: Any, X: Any, method: str, columns: int | None, dtype: Any) -> Any:
     """A dask array of what a fitted map says of each partition; `columns` is None for one number a row."""
     import dask
@@ -234,7 +254,8 @@ def ask_lazily(estimator: Any, X: Any, method: str, columns: int | None, dtype: 
 def _ask(estimator: Any, block: Any, method: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     if not _n_rows(block):
         return np.empty((0, *shape), dtype=dtype)
-    return np.asarray(getattr(estimator, method)(block), dtype=dtype)
+    with in_a_partition():
+        return np.asarray(getattr(estimator, method)(block), dtype=dtype)
 
 
 def _whole_rows(X: Any) -> Any:
