@@ -39,13 +39,18 @@ def resolve_device(device: str | torch.device | None, dtype: torch.dtype) -> tor
     Raises
     ------
     ValueError
-        If the device is not available, or cannot compute in `dtype`.
+        If it is no device, or one that is not available or cannot compute in `dtype`.
     """
     if device is None:
         return torch.device("cpu")
     if device == "auto":
         return _accelerator(dtype)
-    wanted = torch.device(device)
+    try:
+        wanted = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device={device!r} is no device; use None, 'auto', 'cpu', 'cuda' or 'mps', or a torch.device."
+        ) from error
     if not is_available(wanted):
         present = ", ".join(repr(name) for name in KINDS if is_available(torch.device(name)))
         raise ValueError(f"device={device!r} is not available here; use None, 'auto' or one of: {present}.")

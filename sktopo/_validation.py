@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, validate_data
 
 from sktopo._device import machine_memory
-from sktopo._namespaces import Namespace, as_tensor, dispatches
+from sktopo._namespaces import Namespace, as_numpy, as_tensor, dispatches
 from sktopo._options import check_sigma, check_total_weight, chosen
 from sktopo._sources import DaskRows, all_single, in_a_partition, is_dask
 from sktopo._values import as_plain, canonical, check_finite, check_gaps, check_plain, check_tensor, naming_the_place
@@ -149,7 +149,11 @@ def check_dask_shape(X: Any) -> int:
     if getattr(X, "ndim", None) != 2:
         dimensions = f" of {X.ndim} dimension(s)" if hasattr(X, "ndim") else ""
         raise ValueError(f"Expected a 2D dask array or a dask data frame, got a dask {type(X).__name__}{dimensions}.")
-    return len(X.columns) if hasattr(X, "columns") else int(X.shape[1])
+    if hasattr(X, "columns"):
+        return len(X.columns)
+    if math.isnan(X.shape[1]):
+        raise ValueError("X has an unknown number of columns: call X.compute_chunk_sizes() first.")
+    return int(X.shape[1])
 
 
 def check_one_chunk(X: Any, function: str) -> None:
@@ -200,6 +204,9 @@ def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np
     """Rows for which there is no estimator, as an array or a CSR matrix, and their weights."""
     check_one_chunk(X, "chunk_statistics")
     X = as_plain(X)
+    if isinstance(X, torch.Tensor):
+        check_tensor(X)
+        X = as_numpy(X)
     with sklearn.config_context(array_api_dispatch=False):
         X = _checked_rows(X, check_array)
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
@@ -228,9 +235,7 @@ def check_affordable(height: int, width: int, n_features: int) -> None:
 
 def check_codebook(given: Any, n_units: int | None, n_features: int, name: str = "codebook") -> NDArray[np.float64]:
     """Prototypes as float64 (of any number of units for None), or a ValueError that says which shape is needed."""
-    given = as_plain(given, name)
-    if not isinstance(given, np.ndarray) and (isinstance(given, torch.Tensor) or hasattr(given, "__array_namespace__")):
-        given = as_tensor(given).detach().cpu().to(torch.float64).numpy()
+    given = _brought_here(as_plain(given, name))
     try:
         with sklearn.config_context(array_api_dispatch=False):
             checked = check_array(given, dtype=np.float64, input_name=name, ensure_2d=False, allow_nd=True)
@@ -258,6 +263,8 @@ def make_generator(random_state: Any) -> torch.Generator:
 
 def _checked_weight(sample_weight: Any, n_rows: int, *, zero: bool = False) -> NDArray[np.float64]:
     """Weights of all rows as float64; all of them may be zero where only sums are asked for."""
+    if is_dask(sample_weight):  # beside rows that are here, and take more
+        sample_weight = sample_weight.compute()
     weight = _weight_values(sample_weight, n_rows)
     if not zero or weight.any():
         with np.errstate(over="ignore"):
@@ -268,8 +275,7 @@ def _checked_weight(sample_weight: Any, n_rows: int, *, zero: bool = False) -> N
 def _weight_values(sample_weight: Any, n_rows: int, whole: str | None = None) -> NDArray[np.float64]:
     """Weights as float64, each of them checked; rows in errors are those of `whole`."""
     sample_weight = as_plain(sample_weight, "sample_weight")
-    if isinstance(sample_weight, torch.Tensor) or not Namespace.of(sample_weight).is_numpy:
-        sample_weight = as_tensor(sample_weight).detach().cpu().to(torch.float64).numpy()
+    sample_weight = _brought_here(sample_weight)
     try:
         with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
             weight: NDArray[np.float64] = check_array(
@@ -291,6 +297,14 @@ def _weight_values(sample_weight: Any, n_rows: int, whole: str | None = None) ->
         )
     _check_weight_values(weight, whole)
     return weight
+
+
+def _brought_here(values: Any) -> Any:
+    """Arrays of any library as NumPy's; what else is taken as it is."""
+    elsewhere = hasattr(values, "__array_namespace__") and not isinstance(values, np.ndarray | np.generic)
+    if isinstance(values, torch.Tensor) or elsewhere:
+        return as_tensor(values).detach().cpu().to(torch.float64).numpy()
+    return values
 
 
 def _check_weight_values(weight: NDArray[np.float64], whole: str | None = None) -> None:

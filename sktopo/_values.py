@@ -29,8 +29,6 @@ def as_plain(values: Any, name: str = "X") -> Any:
 
 def check_plain(values: Any, name: str = "X") -> None:
     """Raise ValueError for what would silently become other numbers: masked and complex values, dates and times."""
-    if values is None:
-        raise ValueError(f"{name} is None; pass an array of shape (n_samples, n_features).")
     values = _listed(values, name)
     if np.ma.is_masked(values):
         how = f"pass {name}.filled(np.nan)" if name == "X" else "fill in what is masked"
@@ -49,7 +47,11 @@ def check_plain(values: Any, name: str = "X") -> None:
 
 def _listed(values: Any, name: str = "X") -> Any:
     """Sequences as an array, so that the type of what they hold is seen; arrays, frames and tables as they are."""
-    if values is None or any(hasattr(values, of_a_container) for of_a_container in ("dtype", "columns", "tocsr")):
+    if values is None:
+        raise ValueError(f"{name} is None; pass an array of shape (n_samples, n_features).")
+    if type(values).__name__ == "LazyFrame":
+        raise ValueError(f"{name} is a LazyFrame, which holds no values yet; pass {name}.collect().")
+    if any(hasattr(values, of_a_container) for of_a_container in ("dtype", "columns", "tocsr")):
         return values
     try:
         return np.asarray(values)
@@ -77,6 +79,8 @@ def check_tensor(X: torch.Tensor) -> None:
     """Raise ValueError for a tensor that cannot be taken, and say what to do."""
     if X.requires_grad:
         raise ValueError("X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach().")
+    if X.layout != torch.strided:
+        raise ValueError(f"X is a sparse tensor ({X.layout}); pass X.to_dense(), or a sparse matrix of SciPy.")
     if X.device.type != "cpu" and not dispatches():
         raise ValueError(
             f"X lives on {X.device}: call sklearn.set_config(array_api_dispatch=True) to keep it there, or use X.cpu()."

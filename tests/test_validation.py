@@ -11,9 +11,10 @@ import pyarrow as pa
 import pytest
 import scipy.sparse
 import torch
+from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 
-from sktopo import TopographicMap, metrics
+from sktopo import TopographicMap, chunk_statistics, metrics
 
 X = np.random.default_rng(0).normal(size=(30, 3))
 
@@ -100,6 +101,9 @@ SAMPLES = [
     (X[:, :0], r"0 feature\(s\)"),
     ([[1.0, 2.0], [3.0]], "inhomogeneous"),
     (np.array([["a", "b"], ["c", "d"]]), "could not convert string"),
+    (pl.DataFrame(X).lazy(), r"X is a LazyFrame, which holds no values yet; pass X.collect\(\)"),
+    (torch.ones(5, 3).to_sparse(), r"X is a sparse tensor \(torch.sparse_coo\); pass X.to_dense\(\)"),
+    (torch.ones(5, 3, dtype=torch.bfloat16), r"X is torch.bfloat16; use X.float\(\)"),
     (torch.ones(5, 3, requires_grad=True), "X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach"),
 ]
 
@@ -108,6 +112,10 @@ SAMPLES = [
 def test_bad_samples_are_named_with_their_place(samples, message):
     with pytest.raises((ValueError, TypeError), match=message):
         TopographicMap(3, 3).fit(samples)
+    with config_context(array_api_dispatch=True), pytest.raises((ValueError, TypeError), match=message):
+        TopographicMap(3, 3).fit(samples)
+    with pytest.raises((ValueError, TypeError), match=message):
+        chunk_statistics(samples, X)
 
 
 def test_missing_values_of_any_kind_are_missing():
@@ -321,6 +329,13 @@ def test_devices_that_are_not_there_are_named(device, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(ValueError, match=f"device='{device}' is not available here; use None, 'auto' or one of: 'cpu'"):
         TopographicMap(3, 3, device=device).fit(X)
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:x", 3.5])
+def test_what_is_no_device_is_named(device):
+    som = TopographicMap(3, 3).fit(X).set_params(device=device)
+    with pytest.raises(ValueError, match=f"device={device!r} is no device; use None, 'auto', 'cpu'"):
+        som.predict(X)
 
 
 def test_mps_refuses_float64(monkeypatch):
