@@ -335,6 +335,14 @@ def slow_rows(block):
     return block
 
 
+def kill_at_work(client, address, process):
+    """End a worker once it has rows of the fit to work on."""
+    deadline = time.monotonic() + 60
+    while not client.processing([address]).get(address) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(process, signal.SIGKILL)
+
+
 @pytest.mark.filterwarnings("ignore")  # of workers that have been killed
 def test_the_same_bits_on_a_cluster_even_if_a_worker_dies(X, som, cluster):
     expected = clone(som).fit(X)
@@ -343,11 +351,12 @@ def test_the_same_bits_on_a_cluster_even_if_a_worker_dies(X, som, cluster):
         calm = clone(som).fit(lazy)
         np.testing.assert_array_equal(calm.codebook_, expected.codebook_)
         np.testing.assert_array_equal(calm.predict(lazy).compute(), expected.labels_)
-        process = client.run(os.getpid)[min(client.run(os.getpid))]
-        killer = threading.Timer(0.4, os.kill, (process, signal.SIGKILL))
+        address, process = min(client.run(os.getpid).items())
+        assert not client.processing([address]).get(address)
+        killer = threading.Thread(target=kill_at_work, args=(client, address, process))
         killer.start()
         stormy = clone(som).fit(lazy)
-        killer.join()
+        assert not killer.is_alive()  # the fit has outlived the worker
         np.testing.assert_array_equal(stormy.codebook_, expected.codebook_)
         client.wait_for_workers(2, timeout=60)
         assert process not in client.run(os.getpid).values()
