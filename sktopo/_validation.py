@@ -85,9 +85,9 @@ def check_samples(
 ) -> tuple[Any, NDArray[np.float64] | None]:
     """Samples of the right width, and their weights as float64.
 
-    Samples are an array of numbers, or in float32 or float64 a CSR matrix with its places in order or, under Array API
-    dispatch, a tensor. With
-    `zero_weights` all weights may be zero. Raises ValueError or TypeError that names what is wrong, and where.
+    Samples are an array of any numbers, a CSR matrix in float32 or float64 with its places in order, or under Array API
+    dispatch a tensor of these types. With `zero_weights` all weights may be zero. Raises ValueError or TypeError that
+    names what is wrong, and where.
     """
     if is_dask(X):
         return _checked_dask(estimator, X, sample_weight, reset=reset, zero_weights=zero_weights), None
