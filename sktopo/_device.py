@@ -39,13 +39,18 @@ def resolve_device(device: str | torch.device | None, dtype: torch.dtype) -> tor
     Raises
     ------
     ValueError
-        If the device is not available, or cannot compute in `dtype`.
+        If it is no device, or one that is not available or cannot compute in `dtype`.
     """
     if device is None:
         return torch.device("cpu")
     if device == "auto":
         return _accelerator(dtype)
-    wanted = torch.device(device)
+    try:
+        wanted = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device={device!r} is no device; use None, 'auto', 'cpu', 'cuda' or 'mps', or a torch.device."
+        ) from error
     if not is_available(wanted):
         present = ", ".join(repr(name) for name in KINDS if is_available(torch.device(name)))
         raise ValueError(f"device={device!r} is not available here; use None, 'auto' or one of: {present}.")
@@ -95,20 +100,21 @@ def numpy_dtype(dtype: torch.dtype) -> type[np.floating[Any]]:
     return np.float32 if dtype == torch.float32 else np.float64
 
 
-def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
-    """Torch's name of a type that samples have.
+def torch_dtype(dtype: np.dtype[Any] | torch.dtype) -> torch.dtype:
+    """The type in which numbers of a type are computed with.
 
     Parameters
     ----------
-    dtype : numpy.dtype
-        float32 or float64, of any byte order.
+    dtype : numpy.dtype or torch.dtype
+        That of numbers, of any byte order.
 
     Returns
     -------
     torch.dtype
-        The same type.
+        float32 for float32, else float64.
     """
-    return torch.float32 if dtype.itemsize == 4 else torch.float64
+    single = dtype == torch.float32 if isinstance(dtype, torch.dtype) else (dtype.kind, dtype.itemsize) == ("f", 4)
+    return torch.float32 if single else torch.float64
 
 
 def wide_dtype(device: torch.device) -> torch.dtype:

@@ -111,7 +111,7 @@ def open_query(
     fitted = FittedMap.of(estimator)
     check_same_namespace(estimator, X, method)
     checked, weight = check_samples(estimator, X, sample_weight, reset=False, zero_weights=zero_weights)
-    return fitted, open_source(estimator, checked, weight, block_rows(columns, checked.dtype.itemsize))
+    return fitted, open_source(estimator, checked, weight, block_rows(columns, torch_dtype(checked.dtype).itemsize))
 
 
 def answer(
@@ -152,8 +152,8 @@ class PartitionOpener:
     rows: int | None
 
     def __call__(self, block: Any, weight: Any) -> Source:
-        """The source of a partition and its weights."""
-        X, weight = check_partition(block, weight, numpy_dtype(self.dtype))
+        """The source of a partition and its weights, which are checked already."""
+        X = check_partition(block, numpy_dtype(self.dtype))
         return as_source(X, weight, torch.device("cpu"), self.prepare, self.rows)
 
 

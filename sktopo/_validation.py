@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -13,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from sktopo._device import machine_memory
-from sktopo._namespaces import Namespace, as_tensor, dispatches
+from sktopo._namespaces import Namespace, as_numpy, as_tensor, dispatches
 from sktopo._options import check_sigma, check_total_weight, chosen
-from sktopo._sources import DaskRows, is_dask
-from sktopo._values import canonical, check_gaps, check_plain, check_tensor, naming_the_place, with_nan
+from sktopo._sources import DaskRows, all_single, in_a_partition, is_dask
+from sktopo._values import as_plain, canonical, check_finite, check_gaps, check_plain, check_tensor, naming_the_place
 from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
@@ -82,46 +83,58 @@ def check_supported(estimator: Any) -> None:
 def check_samples(
     estimator: Any, X: Any, sample_weight: ArrayLike | None = None, *, reset: bool, zero_weights: bool = False
 ) -> tuple[Any, NDArray[np.float64] | None]:
-    """Samples in float32 or float64 and of the right width, and their weights as float64.
+    """Samples of the right width, and their weights as float64.
 
-    Samples are an array, a CSR matrix with its places in order, or under Array API dispatch a tensor. With
-    `zero_weights` all weights may be zero. Raises ValueError or TypeError that names what is wrong, and where.
+    Samples are an array of any numbers, a CSR matrix in float32 or float64 with its places in order, or under Array API
+    dispatch a tensor of these types. With `zero_weights` all weights may be zero. Raises ValueError or TypeError that
+    names what is wrong, and where.
     """
     if is_dask(X):
-        return _checked_dask(estimator, X, sample_weight, reset=reset), None
-    check_plain(X)
-    X = with_nan(X)
+        return _checked_dask(estimator, X, sample_weight, reset=reset, zero_weights=zero_weights), None
+    X = as_plain(X)
     if isinstance(X, torch.Tensor):
         check_tensor(X)
         X = X if dispatches() else X.numpy()
-    elif isinstance(X, np.ndarray) and X.dtype == ">f4":
-        X = X.astype(np.float32)  # which would become float64
     library = Namespace.of(X).library
-    with naming_the_place(X):
-        X = validate_data(
-            estimator,
-            X,
-            dtype=[library.float64, library.float32],
-            reset=reset,
-            accept_sparse="csr",
-            ensure_all_finite="allow-nan",
-        )
+    X = _checked_rows(X, partial(validate_data, estimator, reset=reset), library)
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0], zero=zero_weights)
     X = canonical(X) if library is np else as_tensor(X)
     check_gaps(X, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
     return X, weight
 
 
-def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool) -> DaskRows:
+def _checked_rows(X: Any, check: Callable[..., Any], library: Any = np) -> Any:
+    """What scikit-learn's `check` makes of rows; arrays of numbers stay as they are, in memory or on the disk."""
+    stays = isinstance(X, np.ndarray) and X.dtype.kind in "biuf"
+    with naming_the_place(X):
+        if not stays:
+            types = library.float32 if all_single(X) else [library.float64, library.float32]
+            return check(X, dtype=types, accept_sparse="csr", ensure_all_finite="allow-nan")
+        X = check(X, dtype=None, ensure_all_finite=False)
+        check_finite(X)
+    return X
+
+
+def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool, zero_weights: bool) -> DaskRows:
     """A dask collection of the right width and with the right names; its values are checked where they are."""
     if estimator.device not in (None, "cpu", torch.device("cpu")):
         raise ValueError(f"device={estimator.device!r}: dask input is computed on the CPUs of its workers; use None.")
     check_dask_shape(X)
-    rows = DaskRows.of(X, sample_weight)
-    if not rows.n_features or not sum(rows.lengths):
-        raise ValueError(f"X has {sum(rows.lengths)} sample(s) and {rows.n_features} feature(s); at least 1 is needed.")
+    rows = DaskRows.of(X)
+    if not rows.n_features or not rows.n_rows:
+        raise ValueError(f"X has {rows.n_rows} sample(s) and {rows.n_features} feature(s); at least 1 is needed.")
     check_dask_features(estimator, X, reset=reset)
-    return rows
+    if sample_weight is None:
+        return rows
+    check_plain(sample_weight, "sample_weight")
+    if not is_dask(sample_weight):
+        sample_weight = _checked_weight(sample_weight, rows.n_rows, zero=zero_weights)
+    return rows.weighted(sample_weight, _weight_of_partition)
+
+
+def _weight_of_partition(weight: Any) -> NDArray[np.float64]:
+    """Weights of the rows of a partition, checked; they may all be zero."""
+    return _weight_values(weight, len(weight), "a partition of it")
 
 
 def check_dask_features(estimator: Any, X: Any, *, reset: bool) -> None:
@@ -136,7 +149,11 @@ def check_dask_shape(X: Any) -> int:
     if getattr(X, "ndim", None) != 2:
         dimensions = f" of {X.ndim} dimension(s)" if hasattr(X, "ndim") else ""
         raise ValueError(f"Expected a 2D dask array or a dask data frame, got a dask {type(X).__name__}{dimensions}.")
-    return len(X.columns) if hasattr(X, "columns") else int(X.shape[1])
+    if hasattr(X, "columns"):
+        return len(X.columns)
+    if math.isnan(X.shape[1]):
+        raise ValueError("X has an unknown number of columns: call X.compute_chunk_sizes() first.")
+    return int(X.shape[1])
 
 
 def check_one_chunk(X: Any, function: str) -> None:
@@ -163,19 +180,16 @@ def output_container(estimator: Any) -> str | None:
     return container
 
 
-def check_partition(
-    block: Any, weight: NDArray[np.float64] | None, dtype: Any
-) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    """A partition of a dask collection as array or CSR, and its weights; rows in errors are counted from its start."""
-    check_plain(block)
-    block, whole = with_nan(block), "a partition of X"
-    with sklearn.config_context(array_api_dispatch=False), naming_the_place(block, whole):
-        X = canonical(check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan"))
-    check_gaps(X, None, columns_too=False, whole=whole)
-    if weight is not None:
-        weight = check_array(weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
-        _check_weight_values(weight, "a partition of it")
-    return X, weight
+def check_partition(block: Any, dtype: Any) -> NDArray[Any]:
+    """A partition of a dask collection as array or CSR; rows in errors are counted from its start."""
+    with sklearn.config_context(array_api_dispatch=False), in_a_partition():
+        block = as_plain(block)
+        with naming_the_place(block):
+            X: NDArray[Any] = canonical(
+                check_array(block, dtype=dtype, accept_sparse="csr", ensure_all_finite="allow-nan")
+            )
+        check_gaps(X, None, columns_too=False)
+    return X
 
 
 def check_known(unknown: torch.Tensor, total_weight: float) -> None:
@@ -189,9 +203,12 @@ def check_known(unknown: torch.Tensor, total_weight: float) -> None:
 def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np.float64] | None]:
     """Rows for which there is no estimator, as an array or a CSR matrix, and their weights."""
     check_one_chunk(X, "chunk_statistics")
-    check_plain(X)
-    with sklearn.config_context(array_api_dispatch=False), naming_the_place(X):
-        X = check_array(X, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite="allow-nan")
+    X = as_plain(X)
+    if isinstance(X, torch.Tensor):
+        check_tensor(X)
+        X = as_numpy(X)
+    with sklearn.config_context(array_api_dispatch=False):
+        X = _checked_rows(X, check_array)
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
     X = canonical(X)
     check_gaps(X, weight, columns_too=False)
@@ -216,24 +233,22 @@ def check_affordable(height: int, width: int, n_features: int) -> None:
         )
 
 
-def check_codebook(
-    given: ArrayLike, n_units: int | None, n_features: int, name: str = "codebook"
-) -> NDArray[np.float64]:
+def check_codebook(given: Any, n_units: int | None, n_features: int, name: str = "codebook") -> NDArray[np.float64]:
     """Prototypes as float64 (of any number of units for None), or a ValueError that says which shape is needed."""
-    check_plain(given, name)
-    if isinstance(given, torch.Tensor):
-        given = given.detach().cpu().numpy()
-    # a copy: what came from a worker's memory map is read-only
-    codebook = np.array(
-        check_array(given, dtype=np.float64, input_name=name, ensure_2d=False, allow_nd=True), order="C"
-    )
-    expected = (len(codebook) if n_units is None else n_units, n_features)
-    if codebook.shape != expected:
+    given = _brought_here(as_plain(given, name))
+    try:
+        with sklearn.config_context(array_api_dispatch=False):
+            checked = check_array(given, dtype=np.float64, input_name=name, ensure_2d=False, allow_nd=True)
+    except (TypeError, ValueError) as error:
+        rows = "n_units" if n_units is None else n_units
+        raise ValueError(f"{name} cannot be used: {error}\nPass numbers of shape ({rows}, {n_features}).") from error
+    expected = (len(checked) if n_units is None else n_units, n_features)
+    if checked.shape != expected:
         raise ValueError(
-            f"{name} must have shape (n_units, n_features) = {expected}, got {codebook.shape}"
+            f"{name} must have shape (n_units, n_features) = {expected}, got {checked.shape}"
             + ("." if n_units is None else f"; change {name}, or height and width.")
         )
-    return codebook
+    return np.array(checked, order="C")  # a copy: what came from a worker's memory map is read-only
 
 
 def make_generator(random_state: Any) -> torch.Generator:
@@ -247,21 +262,49 @@ def make_generator(random_state: Any) -> torch.Generator:
 
 
 def _checked_weight(sample_weight: Any, n_rows: int, *, zero: bool = False) -> NDArray[np.float64]:
-    """Weights as float64; all of them may be zero where only sums are asked for."""
-    check_plain(sample_weight, "sample_weight")
-    if isinstance(sample_weight, torch.Tensor) or not Namespace.of(sample_weight).is_numpy:
-        sample_weight = as_tensor(sample_weight).detach().cpu().to(torch.float64).numpy()
-    if zero and not np.any(sample_weight):
-        return 0 * _checked_weight(np.ones(np.shape(sample_weight)), n_rows)
+    """Weights of all rows as float64; all of them may be zero where only sums are asked for."""
+    if is_dask(sample_weight):  # beside rows that are here, and take more
+        sample_weight = sample_weight.compute()
+    weight = _weight_values(sample_weight, n_rows)
+    if not zero or weight.any():
+        with np.errstate(over="ignore"):
+            check_total_weight(float(weight.sum()))
+    return weight
+
+
+def _weight_values(sample_weight: Any, n_rows: int, whole: str | None = None) -> NDArray[np.float64]:
+    """Weights as float64, each of them checked; rows in errors are those of `whole`."""
+    sample_weight = as_plain(sample_weight, "sample_weight")
+    sample_weight = _brought_here(sample_weight)
     try:
         with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
-            weight: NDArray[np.float64] = _check_sample_weight(sample_weight, np.empty((n_rows, 0)), dtype=np.float64)
+            weight: NDArray[np.float64] = check_array(
+                sample_weight,
+                dtype=np.float64,
+                order="C",
+                ensure_2d=False,
+                allow_nd=True,
+                ensure_min_samples=0,
+                input_name="sample_weight",
+            )
     except (TypeError, ValueError) as error:
         raise ValueError(f"sample_weight cannot be used: {error}") from error
-    _check_weight_values(weight)
-    with np.errstate(over="ignore"):
-        check_total_weight(float(weight.sum()))
+    if weight.ndim == 0:
+        weight = np.full(n_rows, weight)
+    if weight.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight must be a 1D array or scalar: sample_weight.shape == {weight.shape}, expected {(n_rows,)}."
+        )
+    _check_weight_values(weight, whole)
     return weight
+
+
+def _brought_here(values: Any) -> Any:
+    """Arrays of any library as NumPy's; what else is taken as it is."""
+    elsewhere = hasattr(values, "__array_namespace__") and not isinstance(values, np.ndarray | np.generic)
+    if isinstance(values, torch.Tensor) or elsewhere:
+        return as_tensor(values).detach().cpu().to(torch.float64).numpy()
+    return values
 
 
 def _check_weight_values(weight: NDArray[np.float64], whole: str | None = None) -> None:

@@ -231,14 +231,15 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ----------
         X : array-like, sparse matrix or dask collection of shape (n_samples, n_features)
             Samples; float32 and float64 are kept, other numbers become float64. NaN means missing, in sparse rows where
-            it is stored. Sparse rows are never made dense as a whole, memory maps never read as a whole, and dask
-            partitions stay on their workers (only the rows that "stream" and "gradient" draw are fetched; for
+            it is stored. Sparse rows are never made dense as a whole, memory maps never read or cast as a whole, and
+            dask partitions stay on their workers (only the rows that "stream" and "gradient" draw are fetched; for
             "gradient" that is all of them in every pass).
             Under Array API dispatch fitted arrays follow X, its library and its device.
         y : object, default=None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
-            Weights, not negative; a weight of k equals the row k times.
+            Weights, not negative; a weight of k equals the row k times. A row of weight 0 must be usable all the same,
+            and counts where `solver` "auto" and "stream" count rows.
 
         Returns
         -------

@@ -39,6 +39,8 @@ DENSE = {
     "strided": lambda X, _: np.repeat(X, 2, axis=0)[::2],
     "read-only": lambda X, _: read_only(X),
     "memmap": memmap,
+    "memmap of swapped bytes": lambda X, directory: memmap(X.astype(">f8"), directory),
+    "long double": lambda X, _: X.astype(np.longdouble),
     "pandas": lambda X, _: pd.DataFrame(X),
     "polars": lambda X, _: pl.DataFrame(X),
     "tensor": lambda X, _: torch.from_numpy(X),

@@ -12,7 +12,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from sktopo import TopographicMap
+from sktopo import TopographicMap, chunk_statistics, update_codebook
 from sktopo.metrics import quantization_error
 from sktopo.plotting import (
     ComponentPlanesDisplay,
@@ -96,6 +96,20 @@ def test_weights_may_live_elsewhere(library, iris, dispatch):
         np.testing.assert_allclose(np.from_dlpack(codebook, device="cpu"), expected)
 
 
+@pytest.mark.parametrize("dispatches", [False, True])
+def test_a_codebook_may_live_anywhere(library, iris, dispatches):
+    start = iris[0][::17]
+    expected = TopographicMap(3, 3, init=start).fit(iris[0]).codebook_
+    statistics = chunk_statistics(iris[0], start)
+    with config_context(array_api_dispatch=dispatches):
+        fitted = TopographicMap(3, 3, init=library(start)).fit(iris[0])
+        np.testing.assert_array_equal(fitted.codebook_, expected)
+        again = chunk_statistics(iris[0], library(start))
+        np.testing.assert_array_equal(again.sums, statistics.sums)
+        moved = update_codebook(again, library(start), height=3, width=3, sigma=1.0)
+    np.testing.assert_array_equal(moved, update_codebook(statistics, start, height=3, width=3, sigma=1.0))
+
+
 def test_missing_values_and_bad_values_are_seen(library, iris, dispatch):
     X = iris[0].copy()
     X[::3, 1] = np.nan
@@ -125,6 +139,15 @@ def test_a_map_learned_from_tensors_serves_arrays_without_dispatch(iris):
 def test_tensors_that_want_gradients_are_refused(iris, dispatch):
     with pytest.raises(ValueError, match=r"train with sktopo.nn.TopographicLayer, or pass X.detach\(\)"):
         TopographicMap(3, 3).fit(torch.ones(5, 3, requires_grad=True))
+
+
+def test_no_imaginary_part_is_lost(library, iris, dispatch):
+    som, turned = TopographicMap(3, 3).fit(library(iris[0])), library(iris[0] * 1j)
+    for ask in (som.predict, som.transform, som.inverse_transform, som.score, clone(som).fit, clone(som).partial_fit):
+        with pytest.raises(ValueError, match="X holds complex numbers; pass real parts"):
+            ask(turned)
+    with pytest.raises(ValueError, match="sample_weight holds complex numbers"):
+        clone(som).fit(library(iris[0]), sample_weight=library(np.full(150, 1 + 1j)))
 
 
 def test_tensors_on_an_accelerator_name_the_setting():

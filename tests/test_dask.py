@@ -163,6 +163,26 @@ def test_missing_values_are_found_on_the_workers(X, som):
         clone(som).fit(da.from_array(gappy, chunks=(200, 4)))
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "Every value in row 50 of a partition of X is missing"),
+        (np.inf, "infinity(.|\n)*row 50, column 0 of a partition of X"),
+    ],
+)
+def test_rows_of_lazy_answers_are_named_as_those_of_fit(X, som, value, message):
+    wrong = X[:300].copy()
+    wrong[250] = value
+    lazy = da.from_array(wrong, chunks=(100, 4))
+    som.fit(X)
+    asks = [getattr(som, name) for name in ("predict", "transform", "score_samples")]
+    for ask in (clone(som).fit, som.score, *(lambda rows, ask=ask: ask(rows).compute() for ask in asks)):
+        with pytest.raises(ValueError, match=message):
+            ask(lazy)
+    with pytest.raises(ValueError, match="row 250"):
+        som.predict(wrong)
+
+
 @pytest.mark.parametrize("solver", ["batch", "stream", "gradient"])
 @pytest.mark.parametrize("gaps", [False, True])
 def test_blocks_may_be_sparse(X, solver, gaps):
@@ -232,6 +252,10 @@ def test_what_is_wrong_is_named(X, som):
     with pytest.raises(ValueError, match=r"one chunk at a time: call it with X.partitions\[i\].compute"):
         clone(som).partial_fit(lazy)
     fitted = clone(som).fit(lazy)
+    unknown = lazy[:, da.from_array(np.arange(4) < 4)]
+    for ask in (clone(som).fit, fitted.predict, fitted.score):
+        with pytest.raises(ValueError, match=r"unknown number of columns: call X.compute_chunk_sizes\(\) first"):
+            ask(unknown)
     with pytest.raises(ValueError, match="X has 3 features, but TopographicMap is expecting 4"):
         fitted.predict(lazy[:, :3])
     for ask in (clone(som).fit, fitted.predict, fitted.score):
@@ -239,6 +263,42 @@ def test_what_is_wrong_is_named(X, som):
             ask(lazy[:, 0])
         with pytest.raises(ValueError, match=r"Expected a 2D dask array .* got a dask Series of 1 dimension"):
             ask(dd.from_dask_array(lazy)[0])
+
+
+def masked(weight):
+    return (np.ma if isinstance(weight, np.ndarray) else da.ma).masked_less(weight, 3)
+
+
+WEIGHTS = {
+    "masked": (masked, "sample_weight is a masked array.*fill in what is masked"),
+    "times": (lambda weight: weight.astype("timedelta64[s]"), "sample_weight holds dates or times"),
+    "complex": (lambda weight: weight * (1 + 1j), "sample_weight holds complex numbers"),
+    "missing": (lambda weight: weight * np.nan, "sample_weight cannot be used: Input sample_weight contains NaN"),
+    "infinite": (lambda weight: weight + np.inf, "sample_weight cannot be used: Input sample_weight contains infinity"),
+    "negative": (lambda weight: weight - 5, "sample_weight must not be negative, got -5 in row 0"),
+}
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["numpy", "dask"])
+@pytest.mark.parametrize("solver", ["batch", "stream"])
+@pytest.mark.parametrize(("change", "message"), WEIGHTS.values(), ids=WEIGHTS.keys())
+def test_weights_are_refused_as_those_of_arrays(X, som, change, message, solver, lazy):
+    plain = np.arange(900.0)
+    weight = change(da.from_array(plain, chunks=77) if lazy else plain)
+    for rows in (X, da.from_array(X, chunks=(200, 4))):
+        with pytest.raises(ValueError, match=message):
+            clone(som).set_params(solver=solver).fit(rows, sample_weight=weight)
+
+
+def test_weights_of_a_series_may_not_be_missing(X, som):
+    weight = pd.Series([1.0] * 899 + [pd.NA], dtype="Float64")
+    for given in (weight, dd.from_pandas(weight, npartitions=3)):
+        with pytest.raises(ValueError, match="sample_weight cannot be used"):
+            clone(som).fit(da.from_array(X, chunks=(200, 4)), sample_weight=given)
+    expected = clone(som).fit(X, sample_weight=np.r_[np.ones(899), 2.0])
+    for rows in (X, da.from_array(X, chunks=(200, 4))):
+        lazy = clone(som).fit(rows, sample_weight=dd.from_pandas(weight.fillna(2.0), npartitions=2))
+        np.testing.assert_array_equal(lazy.codebook_, expected.codebook_)
 
 
 @pytest.mark.parametrize("container", ["pandas", "polars"])
@@ -275,6 +335,14 @@ def slow_rows(block):
     return block
 
 
+def kill_at_work(client, address, process):
+    """End a worker once it has rows of the fit to work on."""
+    deadline = time.monotonic() + 60
+    while not client.processing([address]).get(address) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(process, signal.SIGKILL)
+
+
 @pytest.mark.filterwarnings("ignore")  # of workers that have been killed
 def test_the_same_bits_on_a_cluster_even_if_a_worker_dies(X, som, cluster):
     expected = clone(som).fit(X)
@@ -283,11 +351,12 @@ def test_the_same_bits_on_a_cluster_even_if_a_worker_dies(X, som, cluster):
         calm = clone(som).fit(lazy)
         np.testing.assert_array_equal(calm.codebook_, expected.codebook_)
         np.testing.assert_array_equal(calm.predict(lazy).compute(), expected.labels_)
-        process = client.run(os.getpid)[min(client.run(os.getpid))]
-        killer = threading.Timer(0.4, os.kill, (process, signal.SIGKILL))
+        address, process = min(client.run(os.getpid).items())
+        assert not client.processing([address]).get(address)
+        killer = threading.Thread(target=kill_at_work, args=(client, address, process))
         killer.start()
         stormy = clone(som).fit(lazy)
-        killer.join()
+        assert not killer.is_alive()  # the fit has outlived the worker
         np.testing.assert_array_equal(stormy.codebook_, expected.codebook_)
         client.wait_for_workers(2, timeout=60)
         assert process not in client.run(os.getpid).values()

@@ -15,6 +15,7 @@ def test_auto_is_the_accelerator_that_can_compute_the_type(monkeypatch):
     assert resolve_device("auto", torch.float32).type == "mps"
     assert resolve_device("auto", torch.float64).type == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert resolve_device("auto", torch.float64).type == "cuda"
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,11 @@ import pyarrow as pa
 import pytest
 import torch
 from pyarrow import parquet
+from sklearn.base import clone
 
 from sktopo import TopographicMap
+from sktopo._sources import as_source
+from sktopo._validation import check_samples
 
 MEMORY = """
 import sys, threading, time
@@ -37,13 +41,13 @@ print(peak[0] - start, som.labels_.shape[0])
 """
 
 
-@pytest.mark.parametrize("solver", ["batch", "stream"])
-def test_a_memory_map_is_never_held_in_memory(solver, tmp_path):
-    """64 MB and 8 codebooks beyond the labels. docs/how-to/larger-than-memory.md has 2 million rows."""
-    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float32, (600_000, 96))  # 220 MB
+@pytest.mark.parametrize(("solver", "dtype"), [("batch", "<f4"), ("stream", "<f4"), ("batch", "u1"), ("stream", ">f4")])
+def test_a_memory_map_is_never_held_in_memory(solver, dtype, tmp_path):
+    """64 MB and 8 codebooks beyond the labels, 96 MB where chunks are cast. The page has 2 million rows."""
+    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", dtype, (600_000, 96))  # 220 MB in float32
     rng = np.random.default_rng(0)
     for start in range(0, len(X), 50_000):
-        X[start : start + 50_000] = rng.normal(size=(50_000, 96))
+        X[start : start + 50_000] = 50 + 9 * rng.normal(size=(50_000, 96))
     X.flush()
     command = [sys.executable, "-c", MEMORY, str(tmp_path / "X.npy"), solver]
     # freed memory goes back to the system at once, so that what is counted is what is in use
@@ -51,7 +55,62 @@ def test_a_memory_map_is_never_held_in_memory(solver, tmp_path):
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     beyond, rows = map(float, run.stdout.split())
     assert rows == 600_000
-    assert beyond < (8 * 600_000 + 8 * 8 * 100 * 96) / 2**20 + 64
+    assert beyond < (8 * 600_000 + 8 * 8 * 100 * 96) / 2**20 + (64 if dtype == "<f4" else 96)
+
+
+TYPES = ["u1", "i2", "f2", ">i4", ">f4", ">f8", "f4", "f8", "g", "?"]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("solver", ["batch", "stream"])
+def test_a_memory_map_of_any_numbers_gives_the_bits_of_the_array_that_it_stands_for(dtype, solver, tmp_path):
+    rows = np.random.default_rng(0).integers(0, 100, (700, 5)).astype(dtype)
+    np.save(tmp_path / "X.npy", rows)
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    plain = rows.astype(np.float32 if dtype in ("f4", ">f4") else np.float64)
+    som = TopographicMap(4, 4, solver=solver, random_state=0)
+    expected, fitted = clone(som).fit(plain), clone(som).fit(X)
+    assert fitted.codebook_.dtype == plain.dtype
+    np.testing.assert_array_equal(fitted.codebook_, expected.codebook_)
+    np.testing.assert_array_equal(fitted.labels_, expected.labels_)
+    for answer in (fitted.transform(X), fitted.set_params(output="distances").transform(X)):
+        assert answer.dtype == plain.dtype
+    np.testing.assert_array_equal(fitted.score_samples(X), expected.score_samples(plain))
+
+
+def at_odd_address(X):
+    memory = np.empty(X.nbytes + 1, dtype=np.uint8)
+    memory[1:].view(X.dtype).reshape(X.shape)[:] = X
+    return memory[1:].view(X.dtype).reshape(X.shape)
+
+
+@pytest.mark.parametrize("change", [*TYPES[:-1], "gaps", "odd"])
+def test_checks_and_draws_hold_one_chunk_at_a_time(change):
+    X = np.zeros((100_000, 128), dtype=change if change in TYPES else np.float32)
+    X[::3] = 1
+    if change == "gaps":
+        X[::2, 1:] = np.nan
+    elif change == "odd":
+        X = at_odd_address(X)
+    tracemalloc.start()
+    try:
+        checked, _ = check_samples(TopographicMap(), X, reset=True)
+        as_source(checked, None, torch.device("cpu")).take(torch.arange(0, len(X), 1000))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.shares_memory(checked, X)
+    assert peak < 7e6  # a chunk has 4 MB; one byte for each value would be 12.8 MB
+
+
+def test_the_place_of_what_is_infinite_is_named_in_any_type():
+    for dtype in ("f2", ">f4", "g"):
+        X = np.zeros((60_000, 3), dtype=dtype)
+        X[::2, 0], X[50_000, 2] = np.nan, -np.inf
+        kind = "float32" if dtype == ">f4" else "float64"
+        message = rf"Input X contains infinity or a value too large for dtype\('{kind}'\)(.|\n)*row 50000, column 2"
+        with pytest.raises(ValueError, match=message):
+            TopographicMap(2, 2).fit(X)
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,19 @@
 
 import datetime as dt
 
+import dask.array as da
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse
 import torch
+from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 
-from sktopo import TopographicMap, metrics
+from sktopo import TopographicMap, chunk_statistics, metrics
 
 X = np.random.default_rng(0).normal(size=(30, 3))
 
@@ -45,6 +50,10 @@ PARAMETERS = [
     ({"init": np.zeros((9, 2))}, r"init must have shape \(n_units, n_features\) = \(9, 3\), got \(9, 2\)"),
     ({"init": np.zeros(27)}, r"init must have shape \(n_units, n_features\) = \(9, 3\), got \(27,\)"),
     ({"init": np.full((9, 3), np.nan)}, "init contains NaN"),
+    ({"init": [["a"] * 3] * 9}, r"init cannot be used: could not convert string(.|\n)*numbers of shape \(9, 3\)"),
+    ({"init": [[1.0, 2.0], [3.0]]}, "init cannot be made an array(.|\n)*all its rows the same length"),
+    ({"init": np.zeros((9, 3)) * 1j}, "init holds complex numbers; pass real parts"),
+    ({"init": [[1j] * 3] * 9}, "init holds complex numbers; pass real parts"),
     ({"solver": "newton"}, "'solver' parameter"),
     ({"max_iter": 0}, "'max_iter' parameter"),
     (
@@ -92,6 +101,9 @@ SAMPLES = [
     (X[:, :0], r"0 feature\(s\)"),
     ([[1.0, 2.0], [3.0]], "inhomogeneous"),
     (np.array([["a", "b"], ["c", "d"]]), "could not convert string"),
+    (pl.DataFrame(X).lazy(), r"X is a LazyFrame, which holds no values yet; pass X.collect\(\)"),
+    (torch.ones(5, 3).to_sparse(), r"X is a sparse tensor \(torch.sparse_coo\); pass X.to_dense\(\)"),
+    (torch.ones(5, 3, dtype=torch.bfloat16), r"X is torch.bfloat16; use X.float\(\)"),
     (torch.ones(5, 3, requires_grad=True), "X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach"),
 ]
 
@@ -100,6 +112,10 @@ SAMPLES = [
 def test_bad_samples_are_named_with_their_place(samples, message):
     with pytest.raises((ValueError, TypeError), match=message):
         TopographicMap(3, 3).fit(samples)
+    with config_context(array_api_dispatch=True), pytest.raises((ValueError, TypeError), match=message):
+        TopographicMap(3, 3).fit(samples)
+    with pytest.raises((ValueError, TypeError), match=message):
+        chunk_statistics(samples, X)
 
 
 def test_missing_values_of_any_kind_are_missing():
@@ -111,6 +127,99 @@ def test_missing_values_of_any_kind_are_missing():
         )
         som = TopographicMap(3, 3).fit(FRAME.assign(city=values))
         np.testing.assert_array_equal(som.codebook_, expected.codebook_)
+
+
+def with_na(gaps):
+    values = X.astype(object)
+    values[gaps, 2] = pd.NA
+    return values
+
+
+HOLDERS = {
+    "objects": lambda values: values,
+    "list": lambda values: values.tolist(),
+    "frame of objects": pd.DataFrame,
+    "words": lambda values: pd.DataFrame(values).astype("string"),
+    "words of Arrow": lambda values: pd.DataFrame(values).astype("string[pyarrow]"),
+    "a column of words": lambda values: pd.DataFrame(values).astype({0: "float64", 1: "float64", 2: "string"}),
+    "dask": lambda values: dd.from_pandas(pd.DataFrame(values), npartitions=3),
+    "dask array": lambda values: da.from_array(values, chunks=(10, 3)),
+}
+
+
+@pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS.keys())
+def test_na_is_missing_among_numbers_wherever_it_stands(holder):
+    gaps = np.arange(30) % 7 == 3
+    plain = X.copy()
+    plain[gaps, 2] = np.nan
+    held = holder(with_na(gaps))
+    if isinstance(held, pd.DataFrame):
+        held.columns = held.columns.astype(str)
+    som = TopographicMap(3, 3).fit(held)
+    np.testing.assert_allclose(som.codebook_, TopographicMap(3, 3).fit(plain).codebook_)
+    np.testing.assert_array_equal(np.asarray(som.predict(held)), TopographicMap(3, 3).fit(plain).labels_)
+
+
+@pytest.mark.parametrize("name", ["objects", "list", "frame of objects", "words", "words of Arrow", "dask"])
+def test_words_beside_na_are_named_with_their_place(name):
+    values = with_na(np.arange(30) % 7 == 3)
+    values[8, 1] = "x"
+    with pytest.raises(ValueError, match=r"could not convert string to float: 'x'(.|\n)*row 8, column 1"):
+        TopographicMap(3, 3).fit(HOLDERS[name](values))
+
+
+DAYS = np.datetime64("2026-01-01") + np.arange(30)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        [[day] for day in DAYS],
+        [[day, 1.0] for day in DAYS],
+        np.array([[day - DAYS[0], 1.0] for day in DAYS], dtype=object),
+        pd.DataFrame({"day": pd.Series(list(DAYS), dtype=object), "size": 1.0}),
+        pa.table({"day": DAYS, "size": np.ones(30)}),
+        pa.table({"day": pa.array(DAYS.astype("datetime64[us]")), "size": np.ones(30)}),
+        pa.table({"wait": pa.array((DAYS - DAYS[0]).astype("timedelta64[s]"))}),
+        pd.DataFrame({"day": DAYS}).astype("timestamp[us][pyarrow]"),
+        pd.DataFrame({"day": DAYS}).astype("timestamp[us][pyarrow]").astype("date32[day][pyarrow]"),
+        np.array([DAYS, DAYS]).T.astype(">M8[s]"),
+    ],
+    ids=str,
+)
+def test_dates_are_refused_in_any_container(samples):
+    for ask in (TopographicMap(3, 3).fit, TopographicMap(3, 3).fit(X[:, :2]).inverse_transform):
+        with pytest.raises(ValueError, match="X holds dates or times"):
+            ask(samples)
+
+
+FRAMES = {
+    "pandas": lambda frame: frame,
+    "nullable": lambda frame: frame.astype("Float32"),
+    "Arrow": lambda frame: frame.astype("float[pyarrow]"),
+    "polars": pl.from_pandas,
+    "pyarrow": pa.Table.from_pandas,
+    "dask": lambda frame: dd.from_pandas(frame, npartitions=3),
+    "dask, nullable": lambda frame: dd.from_pandas(frame.astype("Float32"), npartitions=3),
+    "dask, Arrow": lambda frame: dd.from_pandas(frame.astype("float[pyarrow]"), npartitions=3),
+    "dask array of swapped bytes": lambda frame: da.from_array(frame.to_numpy(">f4"), chunks=(9, 3)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("kind", FRAMES.values(), ids=FRAMES.keys())
+def test_frames_keep_float32(kind, gaps):
+    frame = FRAME.astype(np.float32)
+    if gaps:
+        frame.iloc[::4, 1] = np.nan
+    expected = TopographicMap(3, 3, solver="batch").fit(frame.to_numpy())
+    som = TopographicMap(3, 3, solver="batch").fit(kind(frame))
+    assert som.codebook_.dtype == np.float32
+    np.testing.assert_allclose(som.codebook_, expected.codebook_, rtol=1e-5)
+    assert som.transform(kind(frame)).dtype == np.float32
+    mixed = kind(frame).astype({"age": "float64"}) if hasattr(kind(frame), "iloc") else frame.astype({"age": float})
+    assert TopographicMap(3, 3).fit(mixed).codebook_.dtype == np.float64
 
 
 def test_hits_of_a_class_that_is_not_there_are_zero():
@@ -160,6 +269,8 @@ def test_every_method_checks_its_samples(method, samples, message):
         (np.ones(29), r"sample_weight.shape == \(29,\), expected \(30,\)"),
         (np.ones((30, 2)), "1D array or scalar"),
         (np.full(30, 1e308), "sums to infinity; divide it by its maximum"),
+        ([1.0] * 29 + [pd.NA], "sample_weight cannot be used: Input sample_weight contains NaN"),
+        (list(np.datetime64("2026-01-01") + np.arange(30)), "sample_weight holds dates or times"),
         (np.ma.masked_greater(np.arange(30.0), 20), "sample_weight is a masked array.*fill in what is masked"),
     ],
 )
@@ -218,6 +329,13 @@ def test_devices_that_are_not_there_are_named(device, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(ValueError, match=f"device='{device}' is not available here; use None, 'auto' or one of: 'cpu'"):
         TopographicMap(3, 3, device=device).fit(X)
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:x", 3.5])
+def test_what_is_no_device_is_named(device):
+    som = TopographicMap(3, 3).fit(X).set_params(device=device)
+    with pytest.raises(ValueError, match=f"device={device!r} is no device; use None, 'auto', 'cpu'"):
+        som.predict(X)
 
 
 def test_mps_refuses_float64(monkeypatch):

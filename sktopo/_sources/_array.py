@@ -9,17 +9,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sktopo._device import chunk_rows, torch_dtype, wide_dtype
+from sktopo._device import chunk_rows, numpy_dtype, torch_dtype, wide_dtype
 from sktopo._sources._base import Source, by_weight, evenly
 
 
 class ArraySource(Source):
-    """Rows of a dense floating point array, of any strides, writable or not.
+    """Rows of a dense array of numbers, of any strides, writable or not.
 
     Parameters
     ----------
     X : ndarray of shape (n, n_features)
-        Samples, float32 or float64.
+        Samples; chunks of float32 stay so, others arrive in float64.
     sample_weight : ndarray of shape (n,), optional
         Weights; None counts every row once.
     device : torch.device
@@ -78,7 +78,7 @@ class ArraySource(Source):
         return np.cumsum(self._weight)
 
     def _tensor(self, rows: Any) -> Tensor:
-        x = _as_tensor(rows).to(self.device)
+        x = _as_tensor(floating(rows)).to(self.device)
         return x if self._prepare is None else self._prepare(x)
 
     def _weights(self, n: int, rows: slice | NDArray[np.int64]) -> Tensor:
@@ -88,9 +88,14 @@ class ArraySource(Source):
         return _as_tensor(self._weight[rows]).to(self.device, wide)
 
 
+def floating(rows: NDArray[Any]) -> NDArray[Any]:
+    """Rows of numbers in the type that they are computed with; themselves where they have it."""
+    return rows.astype(numpy_dtype(torch_dtype(rows.dtype)), copy=False)
+
+
 def _picked(X: Any, positions: NDArray[np.int64]) -> Any:
-    """Rows of an array or a matrix: `take` is quicker than an index, but copies an array of other strides whole."""
-    if isinstance(X, np.ndarray) and X.flags.c_contiguous:
+    """Rows of an array or a matrix: `take` is quicker than an index, but copies an array of other layout whole."""
+    if isinstance(X, np.ndarray) and X.flags.c_contiguous and X.flags.aligned:
         return X.take(positions, axis=0)
     return X[positions]
 

@@ -6,17 +6,20 @@ partitions again, and sums of integers are the same in any order.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sktopo._options import check_total_weight
 from sktopo._sources._base import Result, Source, Subset, Sum, by_weight, evenly
+from sktopo._sources._columns import all_single
 from sktopo._sources._sparse import SparseSource
 from sktopo._sources._torch import TensorSource
 
@@ -24,6 +27,9 @@ from sktopo._sources._torch import TensorSource
 FOLD = 8
 
 Opener = Callable[[Any, Any], Source]
+
+# of what errors count the rows: where a partition is asked about, no method knows how many there are before it
+_whole: ContextVar[str | None] = ContextVar("_whole", default=None)
 
 
 def is_dask(X: Any) -> bool:
@@ -40,7 +46,7 @@ class DaskRows:
     blocks : list of Delayed
         Partitions of rows, each with all features.
     weights : list
-        Weights of their rows, as Delayed or None.
+        Weights of their rows, checked, as Delayed or None.
     lengths : list of int
         Numbers of rows; known ones are not computed.
     n_features : int
@@ -56,7 +62,7 @@ class DaskRows:
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, X: Any, sample_weight: ArrayLike | None = None) -> "DaskRows":
+    def of(cls, X: Any) -> "DaskRows":
         """Look at a collection without computing more than the lengths of its partitions, where they are not known."""
         import dask
 
@@ -70,8 +76,19 @@ class DaskRows:
         if known is None or not np.isfinite(known).all():
             known = dask.compute(*[dask.delayed(_n_rows)(block) for block in blocks])
         lengths = [int(length) for length in known]
-        weights = _split(sample_weight, lengths)
-        return cls(list(blocks), weights, lengths, n_features, dask_dtype(X))
+        return cls(list(blocks), [None] * len(lengths), lengths, n_features, dask_dtype(X))
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return sum(self.lengths)
+
+    def weighted(self, sample_weight: Any, check: Callable[[Any], NDArray[np.float64]]) -> "DaskRows":
+        """The same rows with weights (n_rows,): a checked array, or a dask collection whose parts `check` sees."""
+        weight = _checked_parts(sample_weight, check)
+        if weight.shape != (self.n_rows,):
+            raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(self.n_rows,)}!")
+        return replace(self, weights=weight.rechunk((tuple(self.lengths),)).to_delayed().tolist())
 
     @cached_property
     def all_weights(self) -> Tensor | None:
@@ -80,20 +97,14 @@ class DaskRows:
 
         if self.weights[0] is None:
             return None
-        weight = np.concatenate(dask.compute(*self.weights)).astype(np.float64)
-        wrong = np.flatnonzero(~((weight >= 0) & np.isfinite(weight)))
-        if len(wrong):
-            row = int(wrong[0])
-            raise ValueError(f"sample_weight must be finite and not negative, got {weight[row]:g} in row {row}.")
-        total = torch.from_numpy(weight)
+        total = torch.from_numpy(np.concatenate(dask.compute(*self.weights)))
         check_total_weight(float(total.sum()))
         return total
 
 
 def dask_dtype(X: Any) -> torch.dtype:
     """float32 if all of X is, else float64."""
-    types = list(X.dtypes) if hasattr(X, "columns") else [X.dtype]
-    return torch.float32 if all(kind == np.float32 for kind in types) else torch.float64
+    return torch.float32 if all_single(X) else torch.float64
 
 
 class DaskSource(Source):
@@ -108,7 +119,7 @@ class DaskSource(Source):
     """
 
     def __init__(self, rows: DaskRows, opener: Opener) -> None:
-        super().__init__(sum(rows.lengths), rows.n_features, rows.dtype, torch.device("cpu"))
+        super().__init__(rows.n_rows, rows.n_features, rows.dtype, torch.device("cpu"))
         self._rows = rows
         self._opener = opener
 
@@ -205,6 +216,21 @@ class DaskSource(Source):
         return dask.delayed(function, pure=False)(node, self._opener, block, weight)
 
 
+def counted_in() -> str | None:
+    """What the rows at hand are a part of, in which errors count them; None for all rows."""
+    return _whole.get()
+
+
+@contextmanager
+def in_a_partition() -> Iterator[None]:
+    """Errors count rows from the start of a partition, and say so."""
+    token = _whole.set("a partition of X")
+    try:
+        yield
+    finally:
+        _whole.reset(token)
+
+
 def ask_lazily(estimator: Any, X: Any, method: str, columns: int | None, dtype: Any) -> Any:
     """A dask array of what a fitted map says of each partition; `columns` is None for one number a row."""
     import dask
@@ -228,7 +254,8 @@ def ask_lazily(estimator: Any, X: Any, method: str, columns: int | None, dtype: 
 def _ask(estimator: Any, block: Any, method: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     if not _n_rows(block):
         return np.empty((0, *shape), dtype=dtype)
-    return np.asarray(getattr(estimator, method)(block), dtype=dtype)
+    with in_a_partition():
+        return np.asarray(getattr(estimator, method)(block), dtype=dtype)
 
 
 def _whole_rows(X: Any) -> Any:
@@ -244,21 +271,21 @@ def _n_rows(block: Any) -> int:
     return int(block.shape[0])
 
 
-def _split(sample_weight: Any, lengths: list[int]) -> list[Any]:
-    """Weights partition by partition."""
+def _checked_parts(weight: Any, check: Callable[[Any], NDArray[np.float64]]) -> Any:
+    """Weights as a dask array, checked on the workers if they are there."""
+    import dask
     import dask.array as da
 
-    if sample_weight is None:
-        return [None] * len(lengths)
-    if hasattr(sample_weight, "to_dask_array"):  # a series
-        sample_weight = sample_weight.to_dask_array(lengths=True)
-    if np.ndim(sample_weight) == 0:
-        sample_weight = np.full(sum(lengths), sample_weight, dtype=np.float64)
-    weight = sample_weight if is_dask(sample_weight) else da.from_array(np.asarray(sample_weight, dtype=np.float64))
-    if weight.shape != (sum(lengths),):
-        raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(sum(lengths),)}!")
-    parts: list[Any] = weight.rechunk((tuple(lengths),)).to_delayed().tolist()
-    return parts
+    if not is_dask(weight):
+        return da.from_array(weight)
+    if isinstance(weight, da.Array):
+        return weight.map_blocks(check, dtype=np.float64, meta=np.empty(0))
+    parts = weight.to_delayed()
+    lengths = dask.compute(*[dask.delayed(_n_rows)(part) for part in parts])
+    checked = [dask.delayed(check)(part) for part in parts]
+    return da.concatenate(
+        [da.from_delayed(part, (n,), dtype=np.float64) for part, n in zip(checked, lengths, strict=True)]
+    )
 
 
 def _reduce(step: Any, opener: Opener, block: Any, weight: Any) -> Any:
