@@ -34,9 +34,9 @@ def test_a_winner_that_is_not_in_doubt_is_the_winner(n_features, spread, rng):
     """Prototypes in pairs that are ever nearer to each other, down to copies."""
     W = torch.from_numpy(rng.normal(size=(300, n_features)))
     W = torch.cat([W, W + spread * torch.from_numpy(rng.normal(size=W.shape))])
-    X = W[torch.from_numpy(rng.integers(600, size=1000))] + 0.3 * torch.from_numpy(rng.normal(size=(1000, n_features)))
-    samples = torch.nn.functional.pad(torch.nn.functional.pad(X, (0, 1), value=1.0), (0, 0, 0, 24))
-    found, doubtful = RoundedScores(factor_of(W)).winners(samples, 1000)
+    X = W[torch.from_numpy(rng.integers(600, size=200))] + 0.3 * torch.from_numpy(rng.normal(size=(200, n_features)))
+    samples = torch.nn.functional.pad(torch.nn.functional.pad(X, (0, 1), value=1.0), (0, 0, 0, 56))
+    found, doubtful = RoundedScores(factor_of(W)).winners(samples, 200)
     np.testing.assert_array_equal(found[~doubtful], exact_scores(X, W).argmin(axis=1)[~doubtful])
     if spread == 1:
         assert doubtful.float().mean() < 0.1
