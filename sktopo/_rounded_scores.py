@@ -18,8 +18,8 @@ from sktopo._products import padded
 from sktopo._right_factor import RightFactor
 from sktopo._threads import scratch
 
-# Smaller maps gain too little.
-FEWEST_VALUES = 2**12
+# Smaller maps, and chunks of fewer rows, gain too little.
+FEWEST_VALUES, FEWEST_ROWS = 2**12, 128
 # Where more rows than this share are in doubt, scores in float32 save nothing.
 LARGEST_DOUBT = 0.25
 

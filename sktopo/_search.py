@@ -19,7 +19,7 @@ from sktopo._device import block_rows, blocks, chunk_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import minima
 from sktopo._products import rounded_rows
-from sktopo._rounded_scores import LARGEST_DOUBT, RoundedScores, make_rounded_scores
+from sktopo._rounded_scores import FEWEST_ROWS, LARGEST_DOUBT, RoundedScores, make_rounded_scores
 from sktopo._scores import Scores, plain_scores
 from sktopo._sparse_search import SparseSearch
 from sktopo._threads import scratch
@@ -85,7 +85,6 @@ class Search:
         self._minus_center = self._half_center * -(2.0**-self._exponent)
         self._ordinary = _largest_ordinary(dtype, offset, self._scores.largest_exponent + self._exponent)
         self._bands = None if smooth_on is None else make_bands(self._scores.factor, smooth_on)
-        self._rounded = make_rounded_scores(self._scores.factor)
         self._rows = block_rows(self.n_units, dtype.itemsize)
 
     def bmu(self, x: Tensor) -> Tensor:
@@ -106,8 +105,8 @@ class Search:
         centered = self._centered(x, ends)[0]
         if self._bands is not None and k == 1:
             return self._bands.winners(centered, len(x))[:, None]
-        rounded = self._rounded
-        return self._best(centered, len(x), k) if rounded is None or k > 1 else self._nearest(centered, len(x), rounded)
+        rounded = self._rounded if k == 1 and len(x) >= FEWEST_ROWS else None
+        return self._best(centered, len(x), k) if rounded is None else self._nearest(centered, len(x), rounded)
 
     def _best(self, centered: Tensor, n: int, k: int) -> Tensor:
         """The k best units (n, k) of the first n centered rows."""
@@ -164,6 +163,11 @@ class Search:
                 pairs = slice(first, first + step)
                 result[row[pairs], unit[pairs]] = self.distance(x[row[pairs]], unit[pairs]).to(result)
         return result
+
+    @cached_property
+    def _rounded(self) -> RoundedScores | None:
+        """Scores of float64 samples in float32; None where they save nothing."""
+        return make_rounded_scores(self._scores.factor)
 
     @cached_property
     def _sparse(self) -> SparseSearch:
