@@ -15,8 +15,7 @@ from torch import Tensor
 
 from sktopo._device import block_rows
 from sktopo._minima import first_minimum
-from sktopo._products import ROW_MULTIPLE, rounded_rows
-from sktopo._right_factor import RightFactor
+from sktopo._products import scores
 from sktopo._threads import scratch
 from sktopo.lattices import Lattice
 
@@ -56,7 +55,7 @@ class Bands:
         middle = SPACING // 2
         coarse = grid[:, middle::SPACING, min(middle, width - 1) :: SPACING]
         _, n_bands, self._n_coarse_columns = coarse.shape
-        self._coarse = RightFactor(coarse.flatten(1))
+        self._coarse = coarse.flatten(1)
         lead = MARGIN if lattice.periodic else 0
         if lattice.periodic:
             units, grid = (torch.cat([rows[:, -lead:], rows, rows[:, :lead]], dim=1) for rows in (units, grid))
@@ -66,31 +65,28 @@ class Bands:
             for first in firsts
         ]
         self._band_dtype = np.min_scalar_type(n_bands)
-        self._factor, self._units = RightFactor(grid.flatten(1)), units.flatten()
+        self._factor, self._units = grid.flatten(1), units.flatten()
 
-    def winners(self, samples: Tensor, n: int) -> Tensor:
-        """The winner (n,) of each of the first n centered samples, whose last feature is 1.
-
-        The number of all samples (m, n_features + 1) is one that `rounded_rows` gives.
-        """
+    def winners(self, samples: Tensor) -> Tensor:
+        """The winner (n,) of each centered sample (n, n_features + 1), whose last feature is 1."""
+        n, width = samples.shape
         place = torch.empty(n, dtype=torch.int64, device="cpu")
         _first_minima(samples, self._coarse, place)
         band = place.numpy() // self._n_coarse_columns
         order = torch.from_numpy(np.argsort(band.astype(self._band_dtype), kind="stable"))  # by counting
-        # the samples of a band are searched with some that follow them, or with what is left in memory there
-        ordered = scratch("ordered", rounded_rows(n) + ROW_MULTIPLE, samples.shape[1], samples)
-        torch.index_select(samples, 0, order, out=ordered[:n])
+        ordered = torch.index_select(samples, 0, order, out=scratch("ordered", n, width, samples))
         stops = np.bincount(band, minlength=len(self._bands)).cumsum().tolist()
         for columns, start, stop in zip(self._bands, [0, *stops], stops, strict=False):
             if start < stop:
-                part = ordered[start : start + rounded_rows(stop - start)]
-                _first_minima(part, self._factor.columns(columns), place[start:stop])
+                _first_minima(ordered[start:stop], self._factor[:, columns], place[start:stop])
                 place[start:stop] += columns.start
         return torch.empty_like(place).index_copy_(0, order, self._units[place])
 
 
-def _first_minima(samples: Tensor, factor: RightFactor, out: Tensor) -> None:
-    """Where each of the first samples has its least score, the first one on ties, a cache-sized block at a time."""
-    rows = block_rows(factor.values.shape[1], samples.itemsize)
+def _first_minima(samples: Tensor, factor: Tensor, out: Tensor) -> None:
+    """Where each sample has its least score, the first one on ties, a cache-sized block at a time."""
+    n_columns = factor.shape[1]
+    rows = block_rows(n_columns, samples.itemsize)
     for block, found in zip(torch.split(samples, rows), torch.split(out, rows), strict=True):
-        first_minimum(factor.scores(block)[: len(found)], found)
+        room = scratch("scores", len(block), n_columns, samples)
+        first_minimum(scores(block, factor, out=room), found)

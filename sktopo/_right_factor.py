@@ -4,7 +4,6 @@ Where the processor has AVX-512, oneDNN, which is part of torch, multiplies in h
 torch's own BLAS: Intel's MKL keeps AVX-512 from processors of others (docs/decisions/0008-onednn.md).
 """
 
-from copy import copy
 from functools import cache
 
 import torch
@@ -29,15 +28,7 @@ class RightFactor:
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
-        # oneDNN wants prototypes as rows
         self._rows = values.T.contiguous() if _suits_onednn(values) else None
-
-    def columns(self, places: slice) -> "RightFactor":
-        """The right factor of some columns that lie side by side; copies nothing."""
-        part = copy(self)
-        part.values = self.values[:, places]
-        part._rows = None if self._rows is None else self._rows[places]
-        return part
 
     def scores(self, samples: Tensor) -> Tensor:
         """``|w|^2 - 2 x.w`` of a block (n, n_columns), in memory that is valid until this thread asks again.

@@ -104,7 +104,7 @@ class Search:
             return _split(x, partial(self.best, k=k), partial(self._masked.best, k=k))
         centered = self._centered(x, ends)[0]
         if self._bands is not None and k == 1:
-            return self._bands.winners(centered, len(x))[:, None]
+            return self._bands.winners(centered[: len(x)])[:, None]
         rounded = self._rounded if k == 1 and len(x) >= FEWEST_ROWS else None
         return self._best(centered, len(x), k) if rounded is None else self._nearest(centered, len(x), rounded)
 

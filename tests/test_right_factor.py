@@ -50,14 +50,6 @@ def test_a_row_has_the_same_scores_beside_any_others(rng, width, n_columns):
             assert torch.equal(factor.scores(samples[places]), alone[places])
 
 
-@pytest.mark.usefixtures("product")
-def test_columns_side_by_side_have_their_own_scores(rng):
-    samples, values = factors(rng, 128, 40, 300)
-    factor = RightFactor(values)
-    whole = factor.scores(samples).clone()
-    torch.testing.assert_close(factor.columns(slice(70, 250)).scores(samples), whole[:, 70:250])
-
-
 def test_without_onednn_a_map_is_the_same_to_rounding(rng, monkeypatch):
     X = rng.normal(size=(3000, 12)).astype(np.float32)
     som = TopographicMap(20, 20, random_state=0).fit(X)
