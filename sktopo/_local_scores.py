@@ -59,7 +59,7 @@ class LocalEuclideanScores(LocalScores):
 
     def of(self, samples: Tensor) -> Tensor:
         """One matrix product."""
-        return self._repeats.copy_first(self._right.scores(samples))
+        return self._repeats.copy_first(self._right.scores(samples, lasting=self.lasting))
 
     def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
         """Squared distances to the smoothed prototypes, plus the spread of the prototypes around each unit."""

@@ -52,10 +52,12 @@ class Model:
         averaging: Averaging,
         center: Tensor | None = None,
         smooth_on: Lattice | None = None,
+        *,
+        lasting: bool = True,
     ) -> Search:
         """A search for the units that take samples of a type in training."""
-        scores = self.winner.scores(averaging.average)
-        return Search(codebook, self.p_norm, dtype, center, scores, normalize=self.normalize, smooth_on=smooth_on)
+        scores, options = self.winner.scores(averaging.average), {"normalize": self.normalize, "lasting": lasting}
+        return Search(codebook, self.p_norm, dtype, center, scores, smooth_on=smooth_on, **options)
 
     def layer_of(
         self, codebook: Tensor, device: torch.device | str | None = None, dtype: torch.dtype | None = None

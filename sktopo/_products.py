@@ -4,6 +4,7 @@ A BLAS sums in another order where a product is small, or where rows or columns 
 numbers of rows and columns are rounded up, and wide rows are summed in slices (docs/decisions/0002-stable-rows.md).
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -35,6 +36,24 @@ def rounded_rows(rows: int) -> int:
         A multiple of 64, at least 64.
     """
     return max(1, -(-rows // ROW_MULTIPLE)) * ROW_MULTIPLE
+
+
+def one_of_few_heights(rows: int, most: int) -> int:
+    """The height of a block that is not full: a library that generates code for each height should meet few of them.
+
+    Parameters
+    ----------
+    rows : int
+        Number of rows at hand, at most `most`.
+    most : int
+        Height of a full block, a multiple of 64.
+
+    Returns
+    -------
+    int
+        64 times a power of two, or `most`: as little as holds the rows.
+    """
+    return min(most, ROW_MULTIPLE << max(0, math.ceil(rows / ROW_MULTIPLE) - 1).bit_length())
 
 
 def row_by_row(product: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:

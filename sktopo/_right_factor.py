@@ -4,7 +4,7 @@ Where the processor has AVX-512, oneDNN, which is part of torch, multiplies in h
 torch's own BLAS: Intel's MKL keeps AVX-512 from processors of others (docs/decisions/0008-onednn.md).
 """
 
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -28,26 +28,32 @@ class RightFactor:
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
-        self._rows = values.T.contiguous() if _suits_onednn(values) else None
 
-    def scores(self, samples: Tensor) -> Tensor:
+    def scores(self, samples: Tensor, *, lasting: bool = True) -> Tensor:
         """``|w|^2 - 2 x.w`` of a block (n, n_columns), in memory that is valid until this thread asks again.
 
         Parameters
         ----------
         samples : Tensor of shape (n, n_features + 1)
             Centered samples with a last feature that is 1. oneDNN generates code for each number of rows that it meets,
-            so there should be few different ones.
+            and keeps it, so there should be few different ones.
+        lasting : bool, default=True
+            Whether the codebook meets enough samples for that.
 
         Returns
         -------
         Tensor of shape (n, n_columns)
             Scores; the least in a row is the best matching unit.
         """
-        if self._rows is not None:
+        if lasting and self._rows is not None:
             product: Tensor = torch.ops.mkldnn._linear_pointwise(samples, self._rows, None, "none", [], "")
             return product
         return scores(samples, self.values, out=scratch("scores", len(samples), self.values.shape[1], samples))
+
+    @cached_property
+    def _rows(self) -> Tensor | None:
+        """Prototypes as rows, as oneDNN takes them; None where it does not multiply."""
+        return self.values.T.contiguous() if _suits_onednn(self.values) else None
 
 
 def _suits_onednn(values: Tensor) -> bool:

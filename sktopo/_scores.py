@@ -26,9 +26,12 @@ class Scores(ABC):
     ----------
     factor : Tensor of shape (n_features + 1, n_units) or None
         The right factor of the scores, where its product is all there is to be compared.
+    lasting : bool
+        Whether the codebook meets so many samples that code made for it pays.
     """
 
     factor: Tensor | None = None
+    lasting: bool = True
 
     def __init__(self, centered: Tensor, p_norm: float) -> None:
         self.codebook = centered
@@ -79,7 +82,7 @@ class EuclideanScores(Scores):
 
     def of(self, samples: Tensor) -> Tensor:
         """One matrix product."""
-        return self._repeats.copy_first(self._right.scores(samples))
+        return self._repeats.copy_first(self._right.scores(samples, lasting=self.lasting))
 
     def to_distance(self, block: Tensor, centered: Tensor) -> Tensor:
         """``sqrt(|x|^2 + score)``."""

@@ -18,7 +18,7 @@ from sktopo._bands import make_bands
 from sktopo._device import block_rows, blocks, chunk_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import minima
-from sktopo._products import rounded_rows
+from sktopo._products import one_of_few_heights, rounded_rows
 from sktopo._rounded_scores import FEWEST_ROWS, LARGEST_DOUBT, RoundedScores, make_rounded_scores
 from sktopo._scores import Scores, plain_scores
 from sktopo._sparse_search import SparseSearch
@@ -50,6 +50,8 @@ class Search:
     smooth_on : Lattice, optional
         A lattice on which the prototypes are smooth. The winner of a complete dense sample is then sought coarse to
         fine on a large map (`_bands`), which nearly always finds it.
+    lasting : bool, default=True
+        Whether the codebook meets so many samples that code made for it pays.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Search:
         *,
         normalize: bool = False,
         smooth_on: Lattice | None = None,
+        lasting: bool = True,
     ) -> None:
         self.codebook = codebook
         self.p_norm = p_norm
@@ -81,6 +84,7 @@ class Search:
         self._exponent = _exponent(extent, dtype)
         centered = half.mul_(2.0**-self._exponent).to(dtype)
         self._scores: Scores = (make_scores or plain_scores)(centered, p_norm)
+        self._scores.lasting = lasting
         self._scale = 2.0 ** (-self._exponent - 1)
         self._minus_center = self._half_center * -(2.0**-self._exponent)
         self._ordinary = _largest_ordinary(dtype, offset, self._scores.largest_exponent + self._exponent)
@@ -198,7 +202,9 @@ class Search:
         equally far.
         """
         n, width = x.shape
-        centered = scratch("samples", rounded_rows(n) if n else 0, width + 1, self._half_center)
+        full = n // self._rows * self._rows
+        height = one_of_few_heights(n - full, self._rows) if n > full else 0
+        centered = scratch("samples", full + height, width + 1, self._half_center)
         centered[:, width] = 1
         inside = centered[:n, :width]
         if max(-ends[0], ends[1]) <= self._ordinary:

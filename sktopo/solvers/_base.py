@@ -47,13 +47,16 @@ class Problem(Model):
         dtype: torch.dtype,
         center: Tensor | None = None,
         smooth_on: Lattice | None = None,
+        *,
+        lasting: bool = True,
     ) -> Callable[[Tensor, Tensor], Assigned]:
         """What the units of a codebook, in the data's own coordinates, take of a chunk of samples and weights.
 
-        A hard assignment may look for winners coarse to fine, on a lattice on which the codebook is smooth.
+        A hard assignment may look for winners coarse to fine, on a lattice on which the codebook is smooth; one that is
+        not `lasting` meets few samples.
         """
         if self.temperature == 0:
-            search = self.winner_of(codebook, dtype, averaging, center, smooth_on)
+            search = self.winner_of(codebook, dtype, averaging, center, smooth_on, lasting=lasting)
             return partial(hard_shares, self.frame, search=search)
         search = self.winner_of(codebook, wide_dtype(codebook.device), averaging, center)
         return partial(soft_shares, self.frame, search=search, temperature=self.temperature)

@@ -137,7 +137,8 @@ class Stage:
         # the mean is a good enough center here, and quicker than the median
         center = prototypes.mean(dim=0)
         smooth_on = self.lattice if is_smooth else None
-        add_up = self.problem.assign(prototypes, averaging, rows.dtype, center, smooth_on)
+        lasting = self.lattice == self.problem.lattice
+        add_up = self.problem.assign(prototypes, averaging, rows.dtype, center, smooth_on, lasting=lasting)
         return rows.share_out(add_up, self._shares(rows))
 
     def _shares(self, rows: Subset) -> int:
