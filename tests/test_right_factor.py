@@ -8,7 +8,7 @@ import torch
 from settings import threads
 
 from sktopo import TopographicMap, _right_factor
-from sktopo._products import padded_units, rounded_rows
+from sktopo._products import one_of_few_heights, padded_units, rounded_rows
 from sktopo._right_factor import RightFactor
 
 
@@ -65,3 +65,10 @@ def test_float64_small_and_narrow_products_stay_with_the_blas(rng):
     assert RightFactor(values[:4])._rows is None
     assert RightFactor(values[:, :16])._rows is None
     assert RightFactor(values.double()).scores(samples.double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("rows", "height"), [(1, 64), (64, 64), (65, 128), (130, 256), (257, 448), (400, 448), (448, 448)]
+)
+def test_blocks_that_are_not_full_have_one_of_few_heights(rows, height):
+    assert one_of_few_heights(rows, 448) == height
