@@ -347,7 +347,13 @@ SPARSE_CASES = [
     sparse("nothing stored", lambda: scipy.sparse.csr_array((N_ROWS, N_FEATURES))),
     sparse("sparse bool", lambda: scipy.sparse.csr_array(ordinary() > 0)),
     sparse("sparse 1e200", lambda: sparse_rows() * 1e200),
-    refused("Sparse rows", "sparse NaN", lambda: scipy.sparse.csr_array(with_values((3, np.nan))), f"{NAN}|sparse"),
+    sparse("one sparse NaN", lambda: scipy.sparse.csr_array(with_values(((3, 1), np.nan)))),
+    refused(
+        "Sparse rows",
+        "a sparse row of NaN only",
+        lambda: scipy.sparse.csr_array(with_values((3, np.nan))),
+        f"{NAN}|sparse",
+    ),
     refused("Sparse rows", "sparse inf", lambda: scipy.sparse.csr_array(with_values((3, np.inf))), f"{INF}|sparse"),
 ]
 
