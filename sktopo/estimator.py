@@ -238,8 +238,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         y : object, default=None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
-            Weights, not negative; a weight of k equals the row k times. A row of weight 0 must be usable all the same,
-            and counts where `solver` "auto" and "stream" count rows.
+            Weights, not negative; for "batch" a weight of k equals the row k times. A row of weight 0 must be usable
+            all the same, and counts where `solver` "auto" and "stream" count rows.
 
         Returns
         -------
