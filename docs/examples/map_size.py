@@ -12,7 +12,7 @@ from tables import Column, Table, publish
 
 from sktopo import TopographicMap
 from sktopo.metrics import (
-    continuity,
+    continuity_scorer,
     neg_combined_error_scorer,
     neg_quantization_error_scorer,
     neg_topographic_error_scorer,
@@ -22,10 +22,6 @@ from sktopo.metrics import (
 SIDES = (3, 4, 6, 8, 10, 12, 16, 24, 32)
 SIGMAS = (0.5, 0.8, 1.2, 1.8, 2.7)
 TOLERANCE = 0.01
-
-
-def continuity_scorer(estimator, X, y=None):  # noqa: ARG001
-    return continuity(estimator, X, random_state=0)
 
 
 def neighbors_kept(estimator, X, y=None):  # noqa: ARG001
