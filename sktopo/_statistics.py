@@ -30,7 +30,7 @@ class UnitStatistics:
     squares : Tensor of shape (n_units,)
         Weighted sums of squared Euclidean norms.
     observed : Tensor of shape (n_units, n_features), optional
-        Sums of the weights of the values that were not missing; None where no value was.
+        Sums of the weights of the values that were not missing; None if none was missing.
 
     Examples
     --------

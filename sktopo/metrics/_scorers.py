@@ -84,6 +84,13 @@ def neg_quantization_error_scorer(
     float
         Not above 0.
 
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the map is not fitted.
+    ValueError
+        If X or the weights are not usable.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -123,6 +130,13 @@ def neg_topographic_error_scorer(
     -------
     float
         Between -1 and 0.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the map is not fitted.
+    ValueError
+        If X or the weights are not usable.
 
     Examples
     --------
@@ -164,6 +178,13 @@ def neg_combined_error_scorer(
     float
         Not above 0.
 
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the map is not fitted.
+    ValueError
+        If X or the weights are not usable.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -195,6 +216,13 @@ def trustworthiness_scorer(estimator: Any, X: ArrayLike, y: Any = None) -> float
     float
         Between 0 and 1.
 
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the map is not fitted.
+    ValueError
+        If X is not usable, or has too few samples.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -225,6 +253,13 @@ def continuity_scorer(estimator: Any, X: ArrayLike, y: Any = None) -> float:  # 
     -------
     float
         Between 0 and 1.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If the map is not fitted.
+    ValueError
+        If X is not usable, or has too few samples.
 
     Examples
     --------

@@ -129,6 +129,8 @@ class ComponentPlanesDisplay:
 
         Raises
         ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
         ValueError
             If there is no such feature.
         """

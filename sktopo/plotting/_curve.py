@@ -77,6 +77,11 @@ class TrainingCurveDisplay:
         -------
         TrainingCurveDisplay
             The display that has been drawn.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
         """
         map = last_step(estimator)
         check_is_fitted(map)

@@ -126,6 +126,13 @@ class HitHistogramDisplay:
         -------
         HitHistogramDisplay
             The display that has been drawn.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
+        ValueError
+            If X, y or the weights are not usable; y holds classes, not measurements.
         """
         map, samples = unwrapped(estimator, X)
         options: dict[str, Any] = {"lattice": map.lattice, "periodic": map.periodic}

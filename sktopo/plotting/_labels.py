@@ -117,6 +117,13 @@ class LabelMapDisplay:
         -------
         LabelMapDisplay
             The display that has been drawn.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
+        ValueError
+            If X, y or the weights are not usable; y holds classes, not measurements.
         """
         map, samples = unwrapped(estimator, X)
         counts, classes = class_counts(map, samples, y, sample_weight)

@@ -77,6 +77,11 @@ class UMatrixDisplay:
         -------
         UMatrixDisplay
             The display that has been drawn.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the map is not fitted.
         """
         map = last_step(estimator)
         display = cls(as_numpy(map.u_matrix()), lattice=map.lattice, periodic=map.periodic)
