@@ -3,6 +3,7 @@
 from sktopo import annealing, metrics, nn, plotting
 from sktopo._building_blocks import chunk_statistics, update_codebook
 from sktopo._statistics import UnitStatistics
+from sktopo._version import __version__
 from sktopo.checkpoint import Checkpoint
 from sktopo.estimator import TopographicMap
 
@@ -18,5 +19,3 @@ __all__ = [
     "plotting",
     "update_codebook",
 ]
-
-__version__ = "0.1.0"

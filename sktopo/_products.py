@@ -145,15 +145,30 @@ def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     Tensor of shape (n, n_units)
         Scores; the least in a row is the best matching unit.
     """
-    width = samples.shape[1]
-    if width <= LARGEST_SLICE:
+    if samples.shape[1] <= LARGEST_SLICE:
         return torch.mm(samples, right, out=out)
-    size = -(-width // -(-width // LARGEST_SLICE))  # slices of equal size
-    total = torch.mm(samples[:, :size], right[:size], out=out)
-    for start in range(size, width, size):
-        features = slice(start, start + size)
+    first, *others = slices(samples.shape[1])
+    total = torch.mm(samples[:, first], right[first], out=out)
+    for features in others:
         total = torch.addmm(total, samples[:, features], right[features], out=out)
     return total
+
+
+def slices(n_features: int) -> list[slice]:
+    """As few slices of equal size as there must be.
+
+    Parameters
+    ----------
+    n_features : int
+        Inner dimension of a product.
+
+    Returns
+    -------
+    list of slice
+        One up to 320 features; the last may be shorter.
+    """
+    size = -(-n_features // -(-n_features // LARGEST_SLICE))
+    return [slice(start, min(start + size, n_features)) for start in range(0, n_features, size)]
 
 
 def expanded_scores(samples: Tensor, prototypes: Tensor, sqnorm: Tensor | None = None) -> Tensor:

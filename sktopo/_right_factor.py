@@ -9,7 +9,7 @@ from functools import cache, cached_property
 import torch
 from torch import Tensor
 
-from sktopo._products import scores
+from sktopo._products import scores, slices
 from sktopo._threads import scratch
 
 # With fewer features oneDNN gains nothing, and with fewer values too little to pay for the code that it generates.
@@ -45,15 +45,32 @@ class RightFactor:
         Tensor of shape (n, n_columns)
             Scores; the least in a row is the best matching unit.
         """
-        if lasting and self._rows is not None:
-            product: Tensor = torch.ops.mkldnn._linear_pointwise(samples, self._rows, None, "none", [], "")
-            return product
+        if lasting and self._parts is not None:
+            return _summed(samples, self._parts)
         return scores(samples, self.values, out=scratch("scores", len(samples), self.values.shape[1], samples))
 
     @cached_property
-    def _rows(self) -> Tensor | None:
-        """Prototypes as rows, as oneDNN takes them; None where it does not multiply."""
-        return self.values.T.contiguous() if _suits_onednn(self.values) else None
+    def _parts(self) -> list[tuple[slice, Tensor]] | None:
+        """Slices of features, and prototypes as rows, as oneDNN takes them; None where it does not multiply."""
+        if not _suits_onednn(self.values):
+            return None
+        return [(features, self.values[features].T.contiguous()) for features in slices(len(self.values))]
+
+
+def _summed(samples: Tensor, parts: list[tuple[slice, Tensor]]) -> Tensor:
+    """The sum of the products over slices of the features."""
+    if len(parts) == 1:
+        return _times(samples, parts[0][1])
+    (first, rows), *others = parts
+    total = _times(samples[:, first], rows)
+    for features, rows in others:
+        total += _times(samples[:, features], rows)
+    return total
+
+
+def _times(samples: Tensor, rows: Tensor) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(samples, rows, None, "none", [], "")
+    return product
 
 
 def _suits_onednn(values: Tensor) -> bool:

@@ -27,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 
 from sktopo._device import is_available
+from sktopo._version import __version__
 
 FORMAT = 1
 HEADER = "sktopo.json"
@@ -195,7 +196,8 @@ def versions() -> dict[str, str]:
     dict of str to str
         By the names of the packages.
     """
-    return {name: version(name) for name in ("sktopo", "numpy", "scikit-learn", "torch")}
+    others = ("numpy", "scikit-learn", "torch")
+    return {"sktopo": __version__, **{name: version(name) for name in others}}
 
 
 def encoded(value: Any, arrays: list[NDArray[Any]]) -> Any:

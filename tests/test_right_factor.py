@@ -38,7 +38,7 @@ def test_scores_are_right_to_rounding(rng, width, n_columns):
 
 @pytest.mark.usefixtures("product")
 @pytest.mark.parametrize("n_columns", [padded_units(n) for n in (1, 50, 101, 401)])
-@pytest.mark.parametrize("width", [9, 17, 64, 101, 400])
+@pytest.mark.parametrize("width", [9, 17, 64, 101, 400, 785])
 def test_a_row_has_the_same_scores_beside_any_others(rng, width, n_columns):
     samples, values = factors(rng, 1024, width, n_columns)
     factor = RightFactor(values)
@@ -61,9 +61,9 @@ def test_without_onednn_a_map_is_the_same_to_rounding(rng, monkeypatch):
 
 def test_float64_small_and_narrow_products_stay_with_the_blas(rng):
     samples, values = factors(rng, 64, 33, 600)
-    assert RightFactor(values.double())._rows is None
-    assert RightFactor(values[:4])._rows is None
-    assert RightFactor(values[:, :16])._rows is None
+    assert RightFactor(values.double())._parts is None
+    assert RightFactor(values[:4])._parts is None
+    assert RightFactor(values[:, :16])._parts is None
     assert RightFactor(values.double()).scores(samples.double()).dtype == torch.float64
 
 
