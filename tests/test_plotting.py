@@ -326,7 +326,10 @@ def test_pies_have_the_shares_and_sizes_of_the_classes(som, iris):
     counts = np.array([[np.sum((som.labels_ == unit) & (y == c)) for c in range(3)] for unit in range(24)])
     np.testing.assert_array_equal(display.class_counts, counts)
     total = counts.sum(axis=1)
-    pies = [c for c in display.ax_.collections if isinstance(c, PolyCollection)][-3:]
+    drawn = [c for c in display.ax_.collections if isinstance(c, PolyCollection)]
+    pies, ghosts = drawn[-6:-3], drawn[-3:]
+    units = Cells.named(som.lattice, (6, 4), som.periodic).ghosts()[1]  # none on a planar map
+    assert [len(ghost.get_paths()) for ghost in ghosts] == (counts[units] > 0).sum(axis=0).tolist()
     fullest = int(total.argmax())
     for c, pie in enumerate(pies):
         assert len(pie.get_paths()) == (counts[:, c] > 0).sum()

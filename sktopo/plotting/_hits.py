@@ -10,6 +10,7 @@ from sktopo._pipelines import unwrapped
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts
 from sktopo.plotting._drawing import (
+    GHOST_ALPHA,
     color_bar,
     figure_and_axes,
     frame,
@@ -183,16 +184,19 @@ class HitHistogramDisplay:
         from matplotlib.collections import PolyCollection
 
         paint_colors(self.ax_, cells, np.full((len(counts), 3), 0.96))
-        for index, color in enumerate(class_colors(len(classes))):
-            slices = pie_slices(cells.centers, counts, index)
-            self.ax_.add_collection(PolyCollection(slices, facecolors=[color], edgecolors="none"))
+        fullest, (ghosts, units) = counts.sum(axis=1).max(), cells.ghosts()
+        pies = ((cells.centers, counts, 1.0), (ghosts.mean(axis=1), counts[units], GHOST_ALPHA))
+        for centers, shown, alpha in pies:
+            for index, color in enumerate(class_colors(len(classes))):
+                slices = pie_slices(centers, shown, index, fullest)
+                self.ax_.add_collection(PolyCollection(slices, facecolors=[color], edgecolors="none", alpha=alpha))
         frame(self.ax_, cells, "Hits by class")
 
 
-def pie_slices(centers: NDArray[Any], counts: NDArray[Any], index: int) -> list[NDArray[np.float64]]:
+def pie_slices(centers: NDArray[Any], counts: NDArray[Any], index: int, fullest: float) -> list[NDArray[np.float64]]:
     """The slice of one class in each unit's pie that has one, as polygons; areas go with the units' totals."""
     total = counts.sum(axis=1)
-    radius = np.maximum(LARGEST_PIE * np.sqrt(total / max(total.max(), 1e-300)), SMALLEST_PIE)
+    radius = np.maximum(LARGEST_PIE * np.sqrt(total / max(fullest, 1e-300)), SMALLEST_PIE)
     ends = counts.cumsum(axis=1) / np.where(total > 0, total, 1)[:, None]
     slices = []
     for unit in np.flatnonzero(counts[:, index]):
