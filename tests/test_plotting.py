@@ -507,6 +507,15 @@ def test_the_training_curve_is_the_loss(iris):
     assert display.ax_.get_xlabel() == "epoch"
 
 
+def test_the_labels_of_a_small_training_curve_stay_on_the_page():
+    with plt.rc_context({"figure.figsize": (3, 2.4)}):
+        display = TrainingCurveDisplay(np.linspace(400, 3, 18)).plot()
+    display.figure_.draw_without_rendering()
+    box = display.ax_.yaxis.label.get_window_extent()
+    assert display.figure_.bbox.contains(*box.min)
+    assert display.figure_.bbox.contains(*box.max)
+
+
 @pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
 def test_a_region_that_crosses_the_edge_of_a_torus_is_named_in_its_middle(lattice):
     row = np.arange(60).repeat(60)
