@@ -243,6 +243,15 @@ def test_a_map_alone_makes_a_page(browser, iris, tmp_path):
     assert page.complaints() == []
 
 
+@pytest.mark.parametrize(("shape", "below"), [((3, 40), True), ((8, 8), False)])
+def test_the_color_bar_is_as_long_as_the_map(browser, shape, below, iris, tmp_path):
+    to_html(TopographicMap(*shape).fit(iris[0]), path=tmp_path / "map.html")
+    page = Page(browser, tmp_path / "map.html")
+    for side in ("below", "right"):
+        found = page.run('return model("map")[arguments[0]].some((part) => part.type === "ColorBar")', side)
+        assert found == (below if side == "below" else not below)
+
+
 def test_a_page_stays_small_and_lists_at_most_5000_rows(browser, tmp_path, rng):
     X = rng.normal(size=(6001, 784)).astype(np.float32) * np.linspace(1, 2, 784, dtype=np.float32)
     som = TopographicMap(100, 100, lattice="hexagonal", init="random", random_state=0, max_iter=1).fit(X[:300])
