@@ -804,3 +804,9 @@ def test_names_that_begin_alike_keep_their_ends():
     assert shortened(names[2], 8, names) == "unknown…"
     assert shortened(names[0], 13, names) == names[0]
     assert shortened(names[0], 3, names) == ""
+
+
+def test_names_that_begin_and_end_alike_are_not_cut():
+    names = ["species a of the family", "species b of the family", "genus"]
+    assert [shortened(names[0], room, names) for room in (8, 9, 10, 12)] == ["", "", "species a…", "species a o…"]
+    assert shortened(names[2], 4, names) == "gen…"

@@ -164,7 +164,10 @@ def _fewer(names: Sequence[str], width: float, height: float) -> Arrangement:
 
 
 def _cut_labels(names: Sequence[str], room: float, size: float) -> list[str]:
-    return [cut_to(name, room, size, names) or shortened(name, FEWEST_CHARACTERS, names) for name in names]
+    return [
+        cut_to(name, room, size, names) or cut_to(name, room, size) or shortened(name, FEWEST_CHARACTERS)
+        for name in names
+    ]
 
 
 def _sizes() -> list[float]:
