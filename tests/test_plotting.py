@@ -441,6 +441,13 @@ def test_a_legend_in_given_axes_fits_and_leaves_the_map_most_of_the_room(names, 
     assert sum(part.get_label() == ROOM for part in figure.axes) <= axes.size
 
 
+def test_a_legend_sets_a_word_a_little_smaller_rather_than_breaking_it(rng):
+    names = ["class_0", "class_1", "class_2"]
+    _, axes = plt.subplots(2, 3, figsize=(9, 5), layout="constrained")
+    legend = drawn_classes(LabelMapDisplay, names, (10, 8), rng, ax=axes[0, 0]).ax_.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == names
+
+
 def test_a_legend_without_room_for_all_classes_counts_the_rest(rng):
     _, axes = plt.subplots(3, 3, layout="constrained")
     display = drawn_classes(LabelMapDisplay, [f"species {i}" for i in range(80)], (10, 10), rng, ax=axes[0, 0])

@@ -140,7 +140,9 @@ def _in_given_axes(names: Sequence[str], width: float, height: float) -> Arrange
 
 
 def _whole(names: Sequence[str], width: float, height: float) -> Iterator[Arrangement]:
-    """Arrangements of whole names."""
+    """Arrangements of whole names; a word such as class_0 is rather set a little smaller than broken."""
+    normal, smaller, *_ = _sizes()
+    yield from (Arrangement(names, size, 1) for size in (normal, smaller))
     for size in _sizes():
         for columns in _columns(names, height, size):
             room = _line_points(width, size, columns)
