@@ -456,6 +456,14 @@ def test_a_legend_without_room_for_all_classes_counts_the_rest(rng):
     assert len(shown) >= 3
 
 
+@pytest.mark.parametrize("n", [120, 121, 2000])
+def test_a_figure_of_its_own_lists_no_more_classes_than_anybody_reads(n):
+    display = LabelMapDisplay(np.ones((4, n)), np.arange(n), (2, 2)).plot()
+    shown = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert shown == [str(i) for i in range(n)] if n == 120 else [*map(str, range(119)), f"{n - 119} more"]
+    assert display.figure_.get_size_inches()[1] < 6
+
+
 def test_a_legend_shows_black_on_black(rng):
     with plt.style.context("dark_background"):
         display = drawn_classes(LabelMapDisplay, [str(i) for i in range(8)], (4, 4), rng)

@@ -1,7 +1,7 @@
 """The legend of the classes, beside the map: it fits the figure, and the map keeps most of the room.
 
-A figure of our own grows with it. In axes that are given the text is set smaller, then in more columns, then cut off;
-where even that is too much, the last line tells how many classes are left out.
+A figure of our own grows with it. In axes that are given the text is set smaller, then in more columns, then cut off.
+Where even that is too much, or would be a list that nobody reads, the last line tells how many classes are left out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,6 +31,8 @@ SIZES = (1.0, 0.85, 0.7, 0.6)
 # gap behind it.
 LINE, ROW_GAP, COLUMN_GAP, MAP_GAP, PATCH, PATCH_GAP = 1.2, 0.4, 1.2, 0.6, 1.4, 0.5
 MOST_COLUMNS = 6
+# Lines of a legend in a figure of our own, which would otherwise grow by meters.
+MOST_LISTED = 120
 # Points that a figure of our own has for a legend without growing wider, and those above and below the legend.
 FREE_WIDTH, OWN_MARGIN = 94.0, 30.0
 # Points of ticks and label below the map, beside which the legend may hang.
@@ -122,10 +124,11 @@ def _patches(chosen: Arrangement, colors: Sequence[Any], edge: Any) -> list[Any]
 def _in_own_figure(names: Sequence[str], figure: Any) -> Arrangement:
     """The arrangement in a figure that holds nothing else, which grows as needed."""
     width, height = figure.get_size_inches() * 72
-    labels = [in_lines(name) for name in names]
+    n_omitted = len(names) - MOST_LISTED + 1 if len(names) > MOST_LISTED else 0
+    labels = [in_lines(name) for name in names[: len(names) - n_omitted]] + [f"{n_omitted} more"] * (n_omitted > 0)
     normal, smaller, *_ = _sizes()
     ways = [(normal, 1)] + [(smaller, columns) for columns in range(1, min(MOST_COLUMNS, len(names)) + 1)]
-    arranged = [Arrangement(labels, size, columns) for size, columns in ways]
+    arranged = [Arrangement(labels, size, columns, n_omitted) for size, columns in ways]
     chosen = next((way for way in arranged if way.height <= height - OWN_MARGIN), arranged[-1])
     figure.set_size_inches(
         (width + max(0.0, chosen.width - FREE_WIDTH)) / 72, max(height, chosen.height + OWN_MARGIN) / 72
