@@ -326,18 +326,16 @@ def test_pies_have_the_shares_and_sizes_of_the_classes(som, iris):
     counts = np.array([[np.sum((som.labels_ == unit) & (y == c)) for c in range(3)] for unit in range(24)])
     np.testing.assert_array_equal(display.class_counts, counts)
     total = counts.sum(axis=1)
-    drawn = [c for c in display.ax_.collections if isinstance(c, PolyCollection)]
-    pies, ghosts = drawn[-6:-3], drawn[-3:]
+    *_, pies, ghosts = (c for c in display.ax_.collections if isinstance(c, PolyCollection))
     units = Cells.named(som.lattice, (6, 4), som.periodic).ghosts()[1]  # none on a planar map
-    assert [len(ghost.get_paths()) for ghost in ghosts] == (counts[units] > 0).sum(axis=0).tolist()
-    fullest = int(total.argmax())
-    for c, pie in enumerate(pies):
-        assert len(pie.get_paths()) == (counts[:, c] > 0).sum()
-        if counts[fullest, c]:
-            place = int((np.flatnonzero(counts[:, c]) == fullest).argmax())
-            slice_ = pie.get_paths()[place].vertices[:-1]
-            whole = np.pi * 0.46**2
-            assert area(slice_) == pytest.approx(whole * counts[fullest, c] / total[fullest], rel=0.01)
+    assert len(ghosts.get_paths()) == (counts[units] > 0).sum()
+    places = list(zip(*np.nonzero(counts), strict=True))
+    assert len(places) == len(pies.get_paths())
+    whole = np.pi * 0.46**2 / total.max()
+    for (unit, c), path, color in zip(places, pies.get_paths(), pies.get_facecolors(), strict=True):
+        assert tuple(color[:3]) == class_colors(3)[c]
+        if total[unit] > total.max() / 20:
+            assert area(path.vertices[:-1]) == pytest.approx(whole * counts[unit, c], rel=0.01)
     assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["0", "1", "2"]
 
 
