@@ -4,13 +4,9 @@ import json
 import shutil
 import time
 
-import matplotlib as mpl
 import numpy as np
-import pytest
-
-mpl.use("Agg")
-
 import pandas as pd
+import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
