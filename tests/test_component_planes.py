@@ -105,6 +105,11 @@ def test_numbers_of_color_bars_stay_on_the_figure(n_features, rng):
     assert drawn.x1 <= page.x1
 
 
+def test_an_empty_title_is_no_warning(rng):
+    display = ComponentPlanesDisplay(rng.random((2, 5, 5)), feature_names=["", "a"]).plot()
+    assert [ax.get_title() for ax in display.axes_] == ["", "a"]
+
+
 def test_component_planes_say_what_is_wrong(iris):
     som = TopographicMap(5, 4).fit(iris[0])
     for feature in ("width", 4, None, True, np.True_):

@@ -99,7 +99,7 @@ def _set_title(ax: Any, title: str) -> None:
     """A title that is as wide as the axes at the most."""
     ax.set_title(title, parse_math=False)  # a feature may be called "cost ($)"
     size, room = ax.title.get_fontsize(), ax.get_window_extent().width * 72 / ax.figure.dpi
-    width = max(text_points(line, size) for line in title.split("\n"))
+    width = max(1.0, *(text_points(line, size) for line in title.split("\n")))  # a title may be empty
     ax.title.set_fontsize(max(min(size, size * room / width), min(size, SMALLEST_TITLE)))
 
 
