@@ -124,6 +124,10 @@ def test_wrong_input_is_refused(iris):
             display.from_estimator(som, iris[0], y, sample_weight=-np.ones(150))
     with pytest.raises(ValueError, match="lattice must be one of 'rectangular', 'hexagonal', got 'cubic'"):
         UMatrixDisplay(som.u_matrix(), lattice="cubic").plot()
+    with pytest.raises(ValueError, match="'purples' is not a valid"):
+        UMatrixDisplay(som.u_matrix()).plot(cmap="purples")
+    with pytest.raises(TypeError, match="Colormap"):
+        UMatrixDisplay(som.u_matrix()).plot(cmap=7)
 
 
 MISSING = """

@@ -44,8 +44,7 @@ def paint_values(ax: Any, cells: Cells, values: NDArray[Any], cmap: Any) -> Any:
     from matplotlib.collections import PolyCollection
 
     masked = np.ma.masked_invalid(np.asarray(values, dtype=float).ravel())
-    given = DEFAULT_COLORS if cmap is None else cmap
-    colors = (colormaps[given] if isinstance(given, str) else given).with_extremes(bad=EMPTY)
+    colors = colormaps.get_cmap(DEFAULT_COLORS if cmap is None else cmap).with_extremes(bad=EMPTY)
     # sides in the cell's own color close the hairlines between antialiased cells
     painted = PolyCollection(list(cells.polygons), array=masked, cmap=colors, edgecolors="face", linewidths=0.4)
     ax.add_collection(painted)
