@@ -57,13 +57,45 @@ class UnitStatistics:
 
     @classmethod
     def zeros(cls, n_units: int, like: Tensor) -> "UnitStatistics":
-        """No samples yet, for prototypes of the width, type and device of `like`."""
+        """No samples yet.
+
+        Parameters
+        ----------
+        n_units : int
+            Number of units.
+        like : Tensor of shape (any, n_features)
+            Prototypes, or anything of their width, type and device.
+
+        Returns
+        -------
+        UnitStatistics
+            Zeros.
+        """
         width = like.shape[1]  # a view of a single zero
         return cls.from_table(like.new_zeros(1, 1).expand(n_units, width + 2), width)
 
     @classmethod
     def of(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
-        """Statistics, in a frame, of samples (n, n_features) that went to units (n,)."""
+        """Statistics, in a frame, of samples that each went to one unit.
+
+        Parameters
+        ----------
+        frame : Frame
+            The frame in which to add up.
+        x : Tensor of shape (n, n_features)
+            Samples, dense or sparse; NaN means missing.
+        weight : Tensor of shape (n,)
+            Their weights.
+        unit : Tensor of int64 of shape (n,)
+            The unit of each.
+        n_units : int
+            Number of units.
+
+        Returns
+        -------
+        UnitStatistics
+            Their sums.
+        """
         if x.is_sparse:
             return cls._of_sparse(frame, x, weight, unit, n_units)
         width = x.shape[1]
@@ -84,7 +116,24 @@ class UnitStatistics:
 
     @classmethod
     def of_shares(cls, frame: Frame, x: Tensor, weight: Tensor, shares: Tensor) -> "UnitStatistics":
-        """Statistics, in a frame, of dense samples (n, n_features) of which unit j takes ``shares[:, j]``."""
+        """Statistics, in a frame, of samples that several units share.
+
+        Parameters
+        ----------
+        frame : Frame
+            The frame in which to add up.
+        x : Tensor of shape (n, n_features)
+            Samples, dense; NaN means missing.
+        weight : Tensor of shape (n,)
+            Their weights.
+        shares : Tensor of shape (n, n_units)
+            What each unit takes of each sample.
+
+        Returns
+        -------
+        UnitStatistics
+            Their sums.
+        """
         samples = frame.samples(x)
         missing = bool(torch.isnan(samples).any())
         values = filled(samples) if missing else _with_squares(samples)
@@ -125,7 +174,20 @@ class UnitStatistics:
         return self.plus(other, 1.0)
 
     def plus(self, other: "UnitStatistics", factor: float) -> "UnitStatistics":
-        """The same, with the weights of the other samples times a factor."""
+        """Statistics of both sets of samples together, the weights of the others times a factor.
+
+        Parameters
+        ----------
+        other : UnitStatistics
+            Of the same map.
+        factor : float
+            Not negative.
+
+        Returns
+        -------
+        UnitStatistics
+            The sums.
+        """
         return run_alone(lambda: self._plus(other, factor)) if is_forked() else self._plus(other, factor)
 
     def _plus(self, other: "UnitStatistics", factor: float) -> "UnitStatistics":
@@ -139,11 +201,37 @@ class UnitStatistics:
         )
 
     def smoothed(self, smooth: Callable[[Tensor], Tensor]) -> "UnitStatistics":
-        """What every unit gathers from the units around it, by one product."""
+        """What every unit gathers from the units around it, by one product.
+
+        Parameters
+        ----------
+        smooth : callable
+            Turns values of the units (n_units, m) into smoothed ones.
+
+        Returns
+        -------
+        UnitStatistics
+            The smoothed sums.
+        """
         return self._of_table(smooth(self._table))
 
     def moved(self, units: Tensor, shares: Tensor, n_units: int) -> "UnitStatistics":
-        """Statistics on another lattice, where unit j's samples are shared among `units[j]` by `shares[j]`."""
+        """Statistics on another lattice, where each unit's samples are shared among some units.
+
+        Parameters
+        ----------
+        units : Tensor of int64 of shape (n_units, n_corners)
+            Units of the other lattice that take what a unit has.
+        shares : Tensor of shape (n_units, n_corners)
+            Their shares; rows sum to 1.
+        n_units : int
+            Number of units of the other lattice.
+
+        Returns
+        -------
+        UnitStatistics
+            The same samples on the other lattice.
+        """
         table = self._table
         moved = table.new_zeros(n_units, table.shape[1])
         for unit, share in zip(units.T, shares.T, strict=True):
@@ -162,7 +250,20 @@ class UnitStatistics:
 
     @classmethod
     def from_table(cls, table: Tensor, n_features: int) -> "UnitStatistics":
-        """Statistics whose sums are columns of a table."""
+        """Statistics whose sums are columns of a table.
+
+        Parameters
+        ----------
+        table : Tensor of shape (n_units, n_columns)
+            Sums, what was observed of each feature (if anything was missing), counts and squares, side by side.
+        n_features : int
+            Number of features.
+
+        Returns
+        -------
+        UnitStatistics
+            Views of the table.
+        """
         observed = table[:, n_features:-2] if table.shape[1] > n_features + 2 else None
         statistics = cls(table[:, -2], table[:, :n_features], table[:, -1], observed)
         vars(statistics)["_table"] = table

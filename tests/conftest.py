@@ -4,6 +4,7 @@ import os
 import sys
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # before SciPy is imported, or scikit-learn skips a check
+os.environ.setdefault("MPLBACKEND", "Agg")  # before matplotlib is imported, or it looks for a screen
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from oracles import ARRANGEMENTS
 from sklearn.datasets import load_digits, load_iris
 
+from sktopo import TopographicMap
 from sktopo.lattices import HexagonalLattice, RectangularLattice
 
 torch.set_warn_always(True)  # a warning that torch gives once a process would escape all tests but one
@@ -61,6 +63,12 @@ def digits():
 @pytest.fixture(scope="session")
 def iris():
     return load_iris(return_X_y=True)
+
+
+@pytest.fixture
+def som(arrangement, iris):
+    """A small map on each kind of lattice."""
+    return TopographicMap(6, 4, **arrangement).fit(iris[0])
 
 
 @pytest.fixture(autouse=True)

@@ -1,16 +1,12 @@
 """Arrays of other libraries, under scikit-learn's dispatch and without it."""
 
 import array_api_strict
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from sklearn import config_context
 from sklearn.base import clone
-
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
 
 from sktopo import TopographicMap, chunk_statistics, update_codebook
 from sktopo.metrics import quantization_error

@@ -1,12 +1,8 @@
 """Every measure and picture: the same in any container, on any lattice; by definition where values are missing."""
 
-import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
 from containers import DENSE, LAZY, LAZY_FRAMES, SPARSE
 from oracles import (
     ARRANGEMENTS,

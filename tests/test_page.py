@@ -4,13 +4,9 @@ import json
 import shutil
 import time
 
-import matplotlib as mpl
 import numpy as np
-import pytest
-
-mpl.use("Agg")
-
 import pandas as pd
+import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
@@ -241,6 +237,15 @@ def test_a_map_alone_makes_a_page(browser, iris, tmp_path):
     (prototype,) = page.details()["tables"]
     assert [name for name, _ in prototype[1:]] == ["a", "</script>", "c", "<d>"]
     assert page.complaints() == []
+
+
+@pytest.mark.parametrize(("shape", "below"), [((3, 40), True), ((8, 8), False)])
+def test_the_color_bar_is_as_long_as_the_map(browser, shape, below, iris, tmp_path):
+    to_html(TopographicMap(*shape).fit(iris[0]), path=tmp_path / "map.html")
+    page = Page(browser, tmp_path / "map.html")
+    for side in ("below", "right"):
+        found = page.run('return model("map")[arguments[0]].some((part) => part.type === "ColorBar")', side)
+        assert found == (below if side == "below" else not below)
 
 
 def test_a_page_stays_small_and_lists_at_most_5000_rows(browser, tmp_path, rng):

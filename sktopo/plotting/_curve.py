@@ -105,7 +105,7 @@ class TrainingCurveDisplay:
         (self.line_,) = self.ax_.plot(epochs, self.loss_curve, color=OKABE_ITO[0], marker=".")
         n_lost = int((~np.isfinite(self.loss_curve)).sum())
         title = f"Training ({n_lost} of {len(epochs)} losses are not finite)" if n_lost else "Training"
-        self.ax_.set(title=title, xlabel=self.epoch_name, ylabel="training loss (squared units of the data)")
+        self.ax_.set(title=title, xlabel=self.epoch_name, ylabel="training loss\n(squared units of the data)")
         self.ax_.set_ylim(bottom=min(0.0, self.ax_.get_ylim()[0]))
         self.ax_.xaxis.get_major_locator().set_params(integer=True)
         self.ax_.spines[["top", "right"]].set_visible(False)

@@ -44,8 +44,7 @@ def paint_values(ax: Any, cells: Cells, values: NDArray[Any], cmap: Any) -> Any:
     from matplotlib.collections import PolyCollection
 
     masked = np.ma.masked_invalid(np.asarray(values, dtype=float).ravel())
-    given = DEFAULT_COLORS if cmap is None else cmap
-    colors = (colormaps[given] if isinstance(given, str) else given).with_extremes(bad=EMPTY)
+    colors = colormaps.get_cmap(DEFAULT_COLORS if cmap is None else cmap).with_extremes(bad=EMPTY)
     # sides in the cell's own color close the hairlines between antialiased cells
     painted = PolyCollection(list(cells.polygons), array=masked, cmap=colors, edgecolors="face", linewidths=0.4)
     ax.add_collection(painted)
@@ -99,7 +98,7 @@ def _set_title(ax: Any, title: str) -> None:
     """A title that is as wide as the axes at the most."""
     ax.set_title(title, parse_math=False)  # a feature may be called "cost ($)"
     size, room = ax.title.get_fontsize(), ax.get_window_extent().width * 72 / ax.figure.dpi
-    width = max(text_points(line, size) for line in title.split("\n"))
+    width = max(1.0, *(text_points(line, size) for line in title.split("\n")))  # a title may be empty
     ax.title.set_fontsize(max(min(size, size * room / width), min(size, SMALLEST_TITLE)))
 
 

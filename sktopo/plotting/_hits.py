@@ -10,6 +10,7 @@ from sktopo._pipelines import unwrapped
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts
 from sktopo.plotting._drawing import (
+    GHOST_ALPHA,
     color_bar,
     figure_and_axes,
     frame,
@@ -190,22 +191,28 @@ class HitHistogramDisplay:
         from matplotlib.collections import PolyCollection
 
         paint_colors(self.ax_, cells, np.full((len(counts), 3), 0.96))
-        for index, color in enumerate(class_colors(len(classes))):
-            slices = pie_slices(cells.centers, counts, index)
-            self.ax_.add_collection(PolyCollection(slices, facecolors=[color], edgecolors="none"))
+        colors, (ghosts, repeated) = np.array(class_colors(len(classes))), cells.ghosts()
+        fullest = counts.sum(axis=1).max()
+        pies = ((cells.centers, counts, 1.0), (ghosts.mean(axis=1), counts[repeated], GHOST_ALPHA))
+        for centers, shown, alpha in pies:
+            slices, owner = pie_slices(centers, shown, fullest)
+            self.ax_.add_collection(PolyCollection(slices, facecolors=colors[owner], edgecolors="none", alpha=alpha))
         frame(self.ax_, cells, "Hits by class")
 
 
-def pie_slices(centers: NDArray[Any], counts: NDArray[Any], index: int) -> list[NDArray[np.float64]]:
-    """The slice of one class in each unit's pie that has one, as polygons; areas go with the units' totals."""
+def pie_slices(
+    centers: NDArray[Any], counts: NDArray[Any], fullest: float
+) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
+    """The slices of the units' pies as polygons, and the class of each; areas go with the units' totals."""
     total = counts.sum(axis=1)
-    radius = np.maximum(LARGEST_PIE * np.sqrt(total / max(total.max(), 1e-300)), SMALLEST_PIE)
+    radius = np.maximum(LARGEST_PIE * np.sqrt(total / max(fullest, 1e-300)), SMALLEST_PIE)
     ends = counts.cumsum(axis=1) / np.where(total > 0, total, 1)[:, None]
+    units, owner = np.nonzero(counts)
     slices = []
-    for unit in np.flatnonzero(counts[:, index]):
+    for unit, index in zip(units, owner, strict=True):
         start = ends[unit, index - 1] if index else 0.0
         turn = 2 * np.pi * np.linspace(start, ends[unit, index], PIE_POINTS)
         arc = radius[unit] * np.stack([np.sin(turn), -np.cos(turn)], axis=1)  # clockwise from the top
         whole = counts[unit, index] == total[unit]
         slices.append(centers[unit] + (arc if whole else np.concatenate([[[0.0, 0.0]], arc])))
-    return slices
+    return slices, owner

@@ -1,12 +1,11 @@
 """The legend of the classes, beside the map: it fits the figure, and the map keeps most of the room.
 
-A figure of our own grows with it. In axes that are given the text is set smaller, then in more columns, then cut off;
-where even that is too much, the last line tells how many classes are left out.
+A figure of our own grows with it. In axes that are given the text is set smaller, then in more columns, then cut off.
+Where even that is too much, or would be a list that nobody reads, the last line tells how many classes are left out.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,8 @@ SIZES = (1.0, 0.85, 0.7, 0.6)
 # gap behind it.
 LINE, ROW_GAP, COLUMN_GAP, MAP_GAP, PATCH, PATCH_GAP = 1.2, 0.4, 1.2, 0.6, 1.4, 0.5
 MOST_COLUMNS = 6
+# Classes that a legend in a figure of our own names: with all of many it would grow by meters.
+MOST_LISTED = 120
 # Points that a figure of our own has for a legend without growing wider, and those above and below the legend.
 FREE_WIDTH, OWN_MARGIN = 94.0, 30.0
 # Points of ticks and label below the map, beside which the legend may hang.
@@ -50,7 +51,12 @@ class Arrangement:
     labels: Sequence[str]
     size: float
     columns: int
-    n_omitted: int = 0  # classes, whose number is the last label
+    n_omitted: int = 0  # classes without a label
+
+    @property
+    def lines(self) -> list[str]:
+        """The labels, and the number of classes that have none."""
+        return [*self.labels, f"{self.n_omitted} more"] if self.n_omitted else list(self.labels)
 
     @property
     def width(self) -> float:
@@ -69,8 +75,8 @@ class Arrangement:
         return self.height <= height and self.width <= width
 
     def _parts(self) -> list[list[str]]:
-        """Labels of each column, as matplotlib deals them out."""
-        return [part.tolist() for part in np.array_split(np.array(self.labels, dtype=object), self.columns)]
+        """Lines of each column, as matplotlib deals them out."""
+        return [part.tolist() for part in np.array_split(np.array(self.lines, dtype=object), self.columns)]
 
 
 def draw_legend(ax: Any, cells: Cells, classes: NDArray[Any], *, own_figure: bool) -> None:
@@ -107,12 +113,12 @@ def draw_legend(ax: Any, cells: Cells, classes: NDArray[Any], *, own_figure: boo
 
 
 def _patches(chosen: Arrangement, colors: Sequence[Any], edge: Any) -> list[Any]:
-    """A patch a label; the edge shows a black one on a dark page."""
+    """A patch a line; the edge shows a black one on a dark page."""
     from matplotlib.patches import Patch
 
     patches = [
         Patch(facecolor=color, edgecolor=edge, linewidth=0.6, label=label)
-        for color, label in zip(colors, chosen.labels, strict=False)
+        for color, label in zip(colors, chosen.lines, strict=False)
     ]
     if chosen.n_omitted:
         patches[-1].set(facecolor="none", edgecolor="none")
@@ -122,10 +128,10 @@ def _patches(chosen: Arrangement, colors: Sequence[Any], edge: Any) -> list[Any]
 def _in_own_figure(names: Sequence[str], figure: Any) -> Arrangement:
     """The arrangement in a figure that holds nothing else, which grows as needed."""
     width, height = figure.get_size_inches() * 72
-    labels = [in_lines(name) for name in names]
+    labels, n_omitted = [in_lines(name) for name in names[:MOST_LISTED]], max(0, len(names) - MOST_LISTED)
     normal, smaller, *_ = _sizes()
     ways = [(normal, 1)] + [(smaller, columns) for columns in range(1, min(MOST_COLUMNS, len(names)) + 1)]
-    arranged = [Arrangement(labels, size, columns) for size, columns in ways]
+    arranged = [Arrangement(labels, size, columns, n_omitted) for size, columns in ways]
     chosen = next((way for way in arranged if way.height <= height - OWN_MARGIN), arranged[-1])
     figure.set_size_inches(
         (width + max(0.0, chosen.width - FREE_WIDTH)) / 72, max(height, chosen.height + OWN_MARGIN) / 72
@@ -134,24 +140,22 @@ def _in_own_figure(names: Sequence[str], figure: Any) -> Arrangement:
 
 
 def _in_given_axes(names: Sequence[str], width: float, height: float) -> Arrangement:
-    """The first of the arrangements that fit into so many points."""
-    ways = chain(_whole(names, width, height), _cut(names, width, height))
-    return next((way for way in ways if way.fits(width, height)), None) or _fewer(names, width, height)
+    """The first of the arrangements that fit into so many points, or as much as there is room for."""
+    fitting = (way for way in _arrangements(names, width, height) if way.fits(width, height))
+    return next(fitting, None) or _fewer(names, width, height)
 
 
-def _whole(names: Sequence[str], width: float, height: float) -> Iterator[Arrangement]:
-    """Arrangements of whole names."""
-    for size in _sizes():
+def _arrangements(names: Sequence[str], width: float, height: float) -> Iterator[Arrangement]:
+    """Names as they are, in lines (class_0 is rather set a little smaller than broken), and cut off."""
+    normal, smaller, *_, smallest = sizes = _sizes()
+    yield from (Arrangement(names, size, 1) for size in (normal, smaller))
+    for size in sizes:
         for columns in _columns(names, height, size):
             room = _line_points(width, size, columns)
             yield Arrangement([lines_within(name, room, size) for name in names], size, columns)
-
-
-def _cut(names: Sequence[str], width: float, height: float) -> Iterator[Arrangement]:
-    """Arrangements of names that are cut off."""
-    size = _sizes()[-1]
-    for columns in _columns(names, height, size):
-        yield Arrangement(_cut_labels(names, _line_points(width, size, columns), size), size, columns)
+    for columns in _columns(names, height, smallest):
+        room = _line_points(width, smallest, columns)
+        yield Arrangement(_cut_labels(names, room, smallest), smallest, columns)
 
 
 def _fewer(names: Sequence[str], width: float, height: float) -> Arrangement:
@@ -159,12 +163,14 @@ def _fewer(names: Sequence[str], width: float, height: float) -> Arrangement:
     size = _sizes()[-1]
     n_shown = max(1, _rows(height, size) - 1)
     shown = _cut_labels(names[:n_shown], _line_points(width, size, 1), size)
-    n_omitted = len(names) - n_shown
-    return Arrangement([*shown, f"{n_omitted} more"], size, 1, n_omitted)
+    return Arrangement(shown, size, 1, len(names) - n_shown)
 
 
 def _cut_labels(names: Sequence[str], room: float, size: float) -> list[str]:
-    return [cut_to(name, room, size, names) or shortened(name, FEWEST_CHARACTERS, names) for name in names]
+    return [
+        cut_to(name, room, size, names) or cut_to(name, room, size) or shortened(name, FEWEST_CHARACTERS)
+        for name in names
+    ]
 
 
 def _sizes() -> list[float]:

@@ -91,16 +91,17 @@ def _shorter(lines: Sequence[str], room: float, size: float) -> list[str]:
 def shortened(name: str, room: int, names: Sequence[str] = ()) -> str:
     """A name cut off to a number of characters; nothing if that is too few to tell names apart.
 
-    Where another of `names` begins alike, the end is kept instead.
+    Where another of `names` begins alike, the end is kept instead, unless another ends alike too.
     """
     if len(name) <= room:
         return name
     if room < FEWEST_CHARACTERS:
         return ""
-    beginning = name[: room - 1]
-    if any(other != name and other.startswith(beginning) for other in names):
-        return "…" + name[1 - room :].lstrip()
-    return beginning.rstrip() + "…"
+    beginning, end = name[: room - 1], name[1 - room :]
+    others = [other for other in names if other != name]
+    if not any(other.startswith(beginning) for other in others):
+        return beginning.rstrip() + "…"
+    return "" if any(other.endswith(end) for other in others) else "…" + end.lstrip()
 
 
 def feature_names_of(estimator: Any, n: int, given: Sequence[str] | None, parameter: str) -> list[str]:

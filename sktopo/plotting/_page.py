@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sktopo.plotting._content import Content, compact
+from sktopo.plotting._drawing import FLAT
 from sktopo.plotting._palette import EMPTY, as_hex, class_colors
 
 # Pixels of the longer side of the map, and of the columns beside it.
@@ -156,8 +157,9 @@ def _figure(bokeh: Any, content: Content, cells: Any, ghosts: Any) -> dict[str, 
         tips.append(("label", "@label"))
     hover = models.HoverTool(renderers=[painted], tooltips=tips)
     figure.add_tools(hover, models.TapTool(renderers=[painted]))
-    bar = models.ColorBar(color_mapper=mapper, width=12, label_standoff=6)
-    figure.add_layout(bar, "right")
+    side, thickness = ("below", "height") if content.cells.slope < FLAT else ("right", "width")
+    bar = models.ColorBar(color_mapper=mapper, label_standoff=6, **{thickness: 12})
+    figure.add_layout(bar, side)
     return {"map": figure, "title": figure.title, "mapper": mapper, "bar": bar, "hover": hover, "tips": tips}
 
 
