@@ -98,7 +98,7 @@ def _path_lengths(fitted: FittedMap, edges: Tensor, first: Tensor, second: Tenso
     """Length of the shortest way along edges between each pair of units (n,)."""
     codebook, wide = fitted.codebook.cpu(), wide_dtype(fitted.codebook.device)
     edge_length = paired_distance(codebook[edges[:, 0]], codebook[edges[:, 1]], fitted.p_norm, wide)
-    ends = tuple(edges.T.to(torch.int32).numpy())  # SciPy 1.11 takes no longer ones
+    ends = tuple(edges.T.int().numpy())  # SciPy 1.11 takes no longer integers
     graph = coo_array((edge_length.numpy(), ends), shape=(fitted.lattice.n_units,) * 2).tocsr()
     # no detour is shorter than an edge (triangle inequality), so joined units need no search
     keys = edges[:, 0] * fitted.lattice.n_units + edges[:, 1]

@@ -183,7 +183,7 @@ def named_units(labels: NDArray[np.int64], lattice: Lattice) -> list[tuple[int, 
 
 def _regions(labels: NDArray[np.int64], lattice: Lattice) -> list[NDArray[np.int64]]:
     """Units of one label that hang together."""
-    first, second = lattice.edges().numpy().T
+    first, second = lattice.edges().int().numpy().T  # SciPy 1.11 takes no longer integers
     same = labels[first] == labels[second]
     joined = coo_array((np.ones(same.sum()), (first[same], second[same])), shape=(len(labels),) * 2)
     n, region = connected_components(joined, directed=False)
