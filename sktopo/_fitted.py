@@ -51,8 +51,8 @@ class FittedMap(Model):
         return fitted
 
     def search(self, dtype: torch.dtype) -> Search:
-        """A search of the codebook for samples of a type."""
-        return self.nearest_of(self.codebook, dtype)
+        """A search for the nearest units of samples of a type."""
+        return Search(self.codebook, self.p_norm, dtype, normalize=self.normalize)
 
     def averaging(self) -> Averaging:
         """Products with the neighborhood at the map's sigma."""
