@@ -139,8 +139,8 @@ def lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtyp
     if dtype is None:
         dtype = numpy_dtype(dask_dtype(X))
     # a copy: the answer belongs to the map as it is now
-    answer: NDArray[Any] = ask_lazily(copy(estimator), X, method, columns, dtype)
-    return answer
+    rows: NDArray[Any] = ask_lazily(copy(estimator), X, method, columns, dtype)
+    return rows
 
 
 @dataclass(frozen=True)

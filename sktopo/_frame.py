@@ -34,7 +34,6 @@ class DataRange:
     def of_chunk(cls, x: Tensor, weight: Tensor) -> "DataRange":
         """The range of some rows (n, n_features) and weights (n,)."""
         rows, _ = positively_weighted(x, weight)
-        missing = False
         if x.is_sparse:
             missing = bool(torch.isnan(x.values()).any())
             low, high = extremes(rows)

@@ -553,7 +553,6 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         >>> bool((bmu.numpy() == som.labels_).all())
         True
         """
-        check_is_fitted(self)
         return FittedMap.of(self).layer_of(as_tensor(self.codebook_), device, dtype)
 
     @in_any_process
