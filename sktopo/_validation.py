@@ -67,11 +67,7 @@ def parameter_constraints(
 
 
 def check_supported(estimator: Any) -> None:
-    """Raise ValueError for values that no solver takes, or not together."""
-    for name in ("sigma_initial", "sigma_final", "temperature", "tol", "learning_rate", "max_iter"):
-        value = getattr(estimator, name)
-        if value is not None and not math.isfinite(value):
-            raise ValueError(f"{name} must be finite, got {value!r}.")
+    """Raise ValueError for values that no solver takes together."""
     initial, final = estimator.sigma_initial, estimator.sigma_final
     if initial is not None and final is not None and initial < final:
         raise ValueError(
