@@ -6,7 +6,6 @@ same object and give the same answer.
 
 import math
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +22,7 @@ from sktopo._model import Model
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
-from sktopo._sources import DaskRows, DaskSource, Source, as_source, ask_lazily, dask_dtype
+from sktopo._sources import DaskRows, DaskSource, Source, as_source, ask_lazily
 from sktopo._sparse import normalized_rows
 from sktopo._validation import check_dask_features, check_partition, check_samples
 from sktopo.distances import normalized, normalized_observed
@@ -51,8 +50,8 @@ class FittedMap(Model):
         return fitted
 
     def search(self, dtype: torch.dtype) -> Search:
-        """A search of the codebook for samples of a type."""
-        return self.nearest_of(self.codebook, dtype)
+        """A search for the nearest units of samples of a type."""
+        return Search(self.codebook, self.p_norm, dtype, normalize=self.normalize)
 
     def averaging(self) -> Averaging:
         """Products with the neighborhood at the map's sigma."""
@@ -131,16 +130,7 @@ def answer_lazily(estimator: Any, X: Any, method: str, columns: int | None = Non
     """What a method says of a dask collection of samples, as a dask array: chunk by chunk, when it is computed."""
     check_is_fitted(estimator)
     check_dask_features(estimator, X, reset=False)
-    return lazily(estimator, X, method, columns, dtype)
-
-
-def lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> NDArray[Any]:
-    """The same for a dask collection of anything that the method takes."""
-    if dtype is None:
-        dtype = numpy_dtype(dask_dtype(X))
-    # a copy: the answer belongs to the map as it is now
-    answer: NDArray[Any] = ask_lazily(copy(estimator), X, method, columns, dtype)
-    return answer
+    return ask_lazily(estimator, X, method, columns, dtype)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,6 @@ class DataRange:
     def of_chunk(cls, x: Tensor, weight: Tensor) -> "DataRange":
         """The range of some rows (n, n_features) and weights (n,)."""
         rows, _ = positively_weighted(x, weight)
-        missing = False
         if x.is_sparse:
             missing = bool(torch.isnan(x.values()).any())
             low, high = extremes(rows)
@@ -81,6 +80,15 @@ class Frame:
     ----------
     extent : DataRange
         What the data covers.
+
+    Attributes
+    ----------
+    extent : DataRange
+        The same; features that no row has are at zero.
+    unknown : Tensor of bool of shape (n_features,)
+        Features that no row has.
+    scale : Tensor of shape ()
+        The unit, in the data's own: the largest half range, rounded up to a power of two.
     """
 
     def __init__(self, extent: DataRange) -> None:

@@ -83,7 +83,7 @@ class LocalMinkowskiScores(LocalScores):
         super().__init__(centered.to(wide_dtype(centered.device)), p_norm, average)
         self.largest_exponent = min(self.largest_exponent, LARGEST_SQUARE_EXPONENT)
         if p_norm <= LARGEST_DIRECT_POWER:
-            self.keep_powers()
+            self.keep_powers_finite()
 
     def of(self, samples: Tensor) -> Tensor:
         """Distances to all prototypes, squared and averaged."""

@@ -41,10 +41,6 @@ class Model:
             **others,
         )
 
-    def nearest_of(self, codebook: Tensor, dtype: torch.dtype) -> Search:
-        """A search for the nearest units of samples of a type."""
-        return Search(codebook, self.p_norm, dtype, normalize=self.normalize)
-
     def winner_of(
         self,
         codebook: Tensor,
@@ -56,8 +52,16 @@ class Model:
         lasting: bool = True,
     ) -> Search:
         """A search for the units that take samples of a type in training."""
-        scores, options = self.winner.scores(averaging.average), {"normalize": self.normalize, "lasting": lasting}
-        return Search(codebook, self.p_norm, dtype, center, scores, smooth_on=smooth_on, **options)
+        return Search(
+            codebook,
+            self.p_norm,
+            dtype,
+            center,
+            self.winner.scores(averaging.average),
+            normalize=self.normalize,
+            smooth_on=smooth_on,
+            lasting=lasting,
+        )
 
     def layer_of(
         self, codebook: Tensor, device: torch.device | str | None = None, dtype: torch.dtype | None = None

@@ -1,6 +1,5 @@
 """From what a user has fitted to the map inside: a Pipeline ends in it, and a search has it as its best estimator."""
 
-from collections.abc import Iterator
 from typing import Any
 
 
@@ -22,9 +21,7 @@ def last_step(estimator: Any) -> Any:
     TypeError
         If it is something else.
     """
-    map = estimator
-    while hasattr(map, "best_estimator_") or hasattr(map, "steps"):  # a Pipeline may end in a Pipeline
-        map = map.best_estimator_ if hasattr(map, "best_estimator_") else map[-1]
+    map = _opened(estimator)[1]
     if not hasattr(map, "to_layer"):
         raise TypeError(
             "A TopographicMap, a Pipeline that ends in one, or a fitted search over either is needed; "
@@ -86,7 +83,7 @@ def names_at_the_map(estimator: Any) -> Any:
     return getattr(map, "feature_names_in_", names)
 
 
-def steps_before_the_map(estimator: Any) -> Iterator[Any]:
+def steps_before_the_map(estimator: Any) -> list[Any]:
     """What rows go through on their way to the map inside, Pipeline by Pipeline.
 
     Parameters
@@ -94,15 +91,23 @@ def steps_before_the_map(estimator: Any) -> Iterator[Any]:
     estimator : TopographicMap, Pipeline or search
         A map, a Pipeline that ends in one, or a fitted search over either.
 
-    Yields
-    ------
-    Pipeline
-        All steps of a Pipeline but its last.
+    Returns
+    -------
+    list of Pipeline
+        Of each Pipeline all steps but the last, if there are more.
     """
-    while hasattr(estimator, "best_estimator_") or hasattr(estimator, "steps"):
+    return _opened(estimator)[0]
+
+
+def _opened(estimator: Any) -> tuple[list[Any], Any]:
+    """What comes before the innermost estimator, and that estimator."""
+    before = []
+    while True:
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
-        else:
+        elif hasattr(estimator, "steps"):  # a Pipeline may end in a Pipeline
             if len(estimator.steps) > 1:
-                yield estimator[:-1]
+                before.append(estimator[:-1])
             estimator = estimator[-1]
+        else:
+            return before, estimator

@@ -76,25 +76,6 @@ def row_by_row(product: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
     return torch.cat(parts, dim=1).T[: len(values)]
 
 
-def operand(centered_codebook: Tensor, sqnorm: Tensor | None = None) -> Tensor:
-    """A codebook made ready for scoring: ``-2 W^T`` with a last row ``|w|^2``, which meets a feature that is always 1.
-
-    Parameters
-    ----------
-    centered_codebook : Tensor of shape (n_units, n_features)
-        Prototypes minus the center that will also be taken off the samples.
-    sqnorm : Tensor of shape (n_units, 1), optional
-        What stands in the last row; the squared norms without it.
-
-    Returns
-    -------
-    Tensor of shape (n_features + 1, n_units)
-        The right factor of `scores`.
-    """
-    last = centered_codebook.square().sum(dim=1, keepdim=True) if sqnorm is None else sqnorm
-    return torch.cat([-2 * centered_codebook, last], dim=1).T
-
-
 def padded_units(n_units: int) -> int:
     """Number of columns for which each row of a product is independent of the others.
 
@@ -117,7 +98,7 @@ def padded(right: Tensor) -> Tensor:
     Parameters
     ----------
     right : Tensor of shape (n_features + 1, n_units)
-        From `operand`.
+        Prototypes as columns.
 
     Returns
     -------
@@ -136,7 +117,7 @@ def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     samples : Tensor of shape (n, n_features + 1)
         Samples minus the center, with a last feature that is 1.
     right : Tensor of shape (n_features + 1, n_units)
-        From `operand`.
+        ``-2 W^T`` of prototypes minus the same center, and a last row ``|w|^2``, which meets the feature that is 1.
     out : Tensor of shape (n, n_units), optional
         Where to put the result.
 
@@ -188,5 +169,6 @@ def expanded_scores(samples: Tensor, prototypes: Tensor, sqnorm: Tensor | None =
     Tensor of shape (n, n_units)
         Scores.
     """
-    with_one = torch.nn.functional.pad(samples, (0, 1), value=1.0)
-    return scores(with_one, operand(prototypes, sqnorm))
+    last = prototypes.square().sum(dim=1, keepdim=True) if sqnorm is None else sqnorm
+    right = torch.cat([-2 * prototypes, last], dim=1).T
+    return scores(torch.nn.functional.pad(samples, (0, 1), value=1.0), right)

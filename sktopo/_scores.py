@@ -47,7 +47,7 @@ class Scores(ABC):
         """The same search for rows in which values are missing."""
         return MaskedSearch(codebook, p_norm, normalize)
 
-    def keep_powers(self) -> None:
+    def keep_powers_finite(self) -> None:
         """Let no sample be so large that the p-th powers of its differences would leave the type."""
         self.largest_exponent = min(self.largest_exponent, int(LARGEST_POWER_EXPONENT / self.p_norm))
 
@@ -100,7 +100,7 @@ class MinkowskiScores(Scores):
         # sums over many features and p-th powers need more than float32; a maximum does not
         super().__init__(centered if math.isinf(p_norm) else centered.to(wide_dtype(centered.device)), p_norm)
         if p_norm <= LARGEST_DIRECT_POWER:
-            self.keep_powers()
+            self.keep_powers_finite()
 
     def of(self, samples: Tensor) -> Tensor:
         """Distances, one by one."""
@@ -119,7 +119,7 @@ class PowerScores(Scores):
 
     def __init__(self, centered: Tensor, p_norm: float) -> None:
         super().__init__(centered.to(wide_dtype(centered.device)), p_norm)
-        self.keep_powers()
+        self.keep_powers_finite()
         self._square_roots = max(0, math.ceil(math.log2(p_norm / 1.5)))
 
     def of(self, samples: Tensor) -> Tensor:

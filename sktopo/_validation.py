@@ -67,11 +67,7 @@ def parameter_constraints(
 
 
 def check_supported(estimator: Any) -> None:
-    """Raise ValueError for values that no solver takes, or not together."""
-    for name in ("sigma_initial", "sigma_final", "temperature", "tol", "learning_rate", "max_iter"):
-        value = getattr(estimator, name)
-        if value is not None and not math.isfinite(value):
-            raise ValueError(f"{name} must be finite, got {value!r}.")
+    """Raise ValueError for values that no solver takes together."""
     initial, final = estimator.sigma_initial, estimator.sigma_final
     if initial is not None and final is not None and initial < final:
         raise ValueError(
@@ -295,7 +291,10 @@ def _weight_values(sample_weight: Any, n_rows: int, whole: str | None = None) ->
         raise ValueError(
             f"sample_weight must be a 1D array or scalar: sample_weight.shape == {weight.shape}, expected {(n_rows,)}."
         )
-    _check_weight_values(weight, whole)
+    if (weight < 0).any():
+        row = int(np.flatnonzero(weight < 0)[0])
+        place = f"row {row} of {whole}" if whole else f"row {row}"
+        raise ValueError(f"sample_weight must not be negative, got {weight[row]:g} in {place}; 0 leaves it out.")
     return weight
 
 
@@ -305,14 +304,6 @@ def _brought_here(values: Any) -> Any:
     if isinstance(values, torch.Tensor) or elsewhere:
         return as_tensor(values).detach().cpu().to(torch.float64).numpy()
     return values
-
-
-def _check_weight_values(weight: NDArray[np.float64], whole: str | None = None) -> None:
-    """Raise ValueError for a weight below zero, and name its row, as one of `whole`."""
-    if (weight < 0).any():
-        row = int(np.flatnonzero(weight < 0)[0])
-        place = f"row {row} of {whole}" if whole else f"row {row}"
-        raise ValueError(f"sample_weight must not be negative, got {weight[row]:g} in {place}; 0 leaves it out.")
 
 
 @contextmanager

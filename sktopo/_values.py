@@ -45,7 +45,7 @@ def check_plain(values: Any, name: str = "X") -> None:
         )
 
 
-def _listed(values: Any, name: str = "X") -> Any:
+def _listed(values: Any, name: str) -> Any:
     """Sequences as an array, so that the type of what they hold is seen; arrays, frames and tables as they are."""
     if values is None:
         raise ValueError(f"{name} is None; pass an array of shape (n_samples, n_features).")

@@ -110,7 +110,7 @@ class _LargestDifference(torch.autograd.Function):
 
 
 def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
-    """The same, for values of any size: powers are taken of numbers up to 1, in float64 where there is one."""
+    """`minkowski` for values of any size: powers are taken of numbers up to 1, in float64 where there is one."""
     if p_norm in (1, math.inf):
         return minkowski(x, codebook, p_norm)
     wide = wide_dtype(x.device)

@@ -14,14 +14,14 @@ from sktopo import maps, persistence
 from sktopo._assignment import WINNERS
 from sktopo._callbacks import CallbackSupportMixin, CallbackWatcher
 from sktopo._device import chunk_rows
-from sktopo._fitted import FittedMap, answer, answer_lazily, codebook_of, lazily, open_query, open_source
+from sktopo._fitted import FittedMap, answer, answer_lazily, codebook_of, open_query, open_source
 from sktopo._forks import in_any_process
 from sktopo._means import distances_to_bmu
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._options import chosen
 from sktopo._outputs import OUTPUTS, Output
 from sktopo._restored import restored
-from sktopo._sources import Source, as_source, is_dask
+from sktopo._sources import Source, as_source, ask_lazily, is_dask
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
     check_dask_shape,
@@ -319,6 +319,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         >>> bool(som.score(X) > -28)
         True
         """
+        self._validate_params()  # which the decorator leaves out once there is a map
         check_supported(self)
         check_one_chunk(X, "partial_fit")
         with features_of_the_map(self):
@@ -448,7 +449,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         columns = output.n_columns(fitted.lattice.n_units)
         if is_dask(X):
             self._check_columns(check_dask_shape(X), columns)
-            return lazily(self, X, "inverse_transform", self.n_features_in_)
+            return ask_lazily(self, X, "inverse_transform", self.n_features_in_)
         check_same_namespace(self, X, "inverse_transform")
         check_plain(X)
         if isinstance(X, torch.Tensor):
@@ -553,7 +554,6 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         >>> bool((bmu.numpy() == som.labels_).all())
         True
         """
-        check_is_fitted(self)
         return FittedMap.of(self).layer_of(as_tensor(self.codebook_), device, dtype)
 
     @in_any_process

@@ -90,7 +90,7 @@ def test_everything_else_is_searched_among_all_units(case, rng):
     np.testing.assert_array_equal(banded.best(rows, k), plain.best(rows, k))
 
 
-def test_rows_may_all_belong_to_one_band(rng):
+def test_rows_may_all_belong_to_one_band():
     lattice = make_lattice("rectangular", 38, 34)
     W = unfolded(lattice, lattice.coordinates().numpy())
     X = torch.from_numpy(np.repeat(W[[700]], 5000, axis=0))

@@ -32,6 +32,13 @@ def test_the_plane_is_scikit_learns(correlated, largest_covariance):
     np.testing.assert_allclose(spread, np.sqrt(pca.explained_variance_), rtol=1e-6)
 
 
+def test_of_many_features_the_plane_holds_as_much_variance_as_scikit_learns(rng):
+    X = rng.normal(size=(400, 40)) @ rng.normal(size=(40, 40)) + 50  # wider than the block of the power iteration
+    plane = start(X, largest_covariance=1).plane
+    held = (X @ plane.axes.numpy().T).var(axis=0, ddof=1)
+    np.testing.assert_allclose(held, PCA(2).fit(X).explained_variance_, rtol=1e-4)
+
+
 def test_integer_weights_equal_repeated_rows(correlated, rng):
     weight = rng.integers(0, 5, 400)
     first = start(correlated, weight * 1.0)

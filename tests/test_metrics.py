@@ -12,6 +12,7 @@ from oracles import (
     neighbors_kept,
     neighbors_of,
     shortest_paths,
+    unit_distances,
 )
 from oracles import topographic_product as looped_topographic_product
 from scipy.sparse import csr_array
@@ -164,12 +165,9 @@ def test_unknown_neighbors_are_refused(iris, lattice, neighbors):
 
 def test_distortion_equals_the_loop(iris, neighborhood, p_norm, lattice):
     X = iris[0]
-    height, width = lattice.height, lattice.width
-    hexagonal = type(lattice).__name__ == "HexagonalLattice"
-    kind = "hexagonal" if hexagonal else "rectangular"
-    options = {"lattice": kind, "periodic": lattice.periodic, "neighborhood": neighborhood, "p_norm": p_norm}
-    som = TopographicMap(height, width, sigma_final=1.2, max_iter=2, **options).fit(X)
-    H = neighborhood_matrix(neighborhood, lattice_distances(height, width, hexagonal, lattice.periodic), som.sigma_)
+    options = {"lattice": lattice.name, "periodic": lattice.periodic, "neighborhood": neighborhood, "p_norm": p_norm}
+    som = TopographicMap(lattice.height, lattice.width, sigma_final=1.2, max_iter=2, **options).fit(X)
+    H = neighborhood_matrix(neighborhood, unit_distances(lattice), som.sigma_)
     apart = distances(X, som.codebook_, p_norm)
     energy = [h @ d**2 for h, d in zip(H[apart.argmin(axis=1)], apart, strict=True)]
     weight = np.linspace(0, 3, len(X))
@@ -221,10 +219,9 @@ def test_combined_error_equals_the_loop(digits, lattice, periodic, neighbors, p)
     )
 
 
-@pytest.mark.parametrize(("lattice", "periodic", "neighbors"), SHAPES)
-def test_topographic_product_equals_the_loop(digits, lattice, periodic, neighbors):
-    som = TopographicMap(6, 5, lattice=lattice, periodic=periodic, sigma_final=0.3).fit(digits[0][:300])
-    apart = lattice_distances(6, 5, lattice == "hexagonal", periodic)
+def test_topographic_product_equals_the_loop(digits, arrangement):
+    som = TopographicMap(6, 5, **arrangement, sigma_final=0.3).fit(digits[0][:300])
+    apart = lattice_distances(6, 5, arrangement["lattice"] == "hexagonal", arrangement["periodic"])
     expected = looped_topographic_product(som.codebook_, apart, 2)
     assert topographic_product(som) == pytest.approx(expected, rel=1e-9)
 
@@ -261,13 +258,13 @@ def test_prototypes_that_nearly_meet_have_a_topographic_product():
         topographic_product(som)
 
 
-@pytest.mark.parametrize(("lattice", "periodic", "neighbors"), SHAPES)
 @pytest.mark.parametrize("k", [1, 5, 20])
-def test_trustworthiness_and_continuity_equal_the_loop(iris, lattice, periodic, neighbors, k):
+def test_trustworthiness_and_continuity_equal_the_loop(iris, arrangement, k):
     X = (10 * iris[0][::3]).round()  # whole numbers: repeated rows, and ties that are exact
-    som = TopographicMap(4, 5, lattice=lattice, periodic=periodic).fit(X)
+    som = TopographicMap(4, 5, **arrangement).fit(X)
     bmu = som.predict(X)
-    on_map = lattice_distances(4, 5, lattice == "hexagonal", periodic).round(9)[bmu][:, bmu]
+    apart = lattice_distances(4, 5, arrangement["lattice"] == "hexagonal", arrangement["periodic"])
+    on_map = apart.round(9)[bmu][:, bmu]
     in_data = distances(X, X, 2)
     assert trustworthiness(som, X, k) == pytest.approx(neighbors_kept(on_map, in_data, k), rel=1e-9)
     assert continuity(som, X, k) == pytest.approx(neighbors_kept(in_data, on_map, k), rel=1e-9)

@@ -116,7 +116,7 @@ def test_every_answer_is_over_the_observed_features(gappy, p_norm):
     assert topographic_error(som, gappy) == pytest.approx((apart > 1.5).mean())
 
 
-def test_complete_rows_do_not_notice_the_gaps_of_others(digits, p_norm, rng):
+def test_complete_rows_do_not_notice_the_gaps_of_others(digits, p_norm):
     X = digits[0][:300]
     som = TopographicMap(5, 5, p_norm=p_norm, max_iter=3, output="distances").fit(X)
     mixed = X.copy()
@@ -164,11 +164,9 @@ def test_the_first_plane_is_that_of_mean_filled_rows(gappy):
     options = {"max_iter": 1, "sigma_initial": 1e-3, "sigma_final": 1e-3}  # units without rows keep their start
     ours = TopographicMap(9, 9, **options).fit(gappy)
     filled_map = TopographicMap(9, 9, **options).fit(filled)
-    idle = np.setdiff1d(np.arange(81), np.r_[ours.labels_, filled_map.labels_])
     moved = (ours.unit_counts_.sum(axis=1) > 0) | (filled_map.unit_counts_ > 0)
     assert (~moved).sum() > 20
     np.testing.assert_allclose(ours.codebook_[~moved], filled_map.codebook_[~moved], rtol=1e-7, atol=1e-9)
-    assert len(idle)
 
 
 @pytest.mark.parametrize("p", [1, 2, np.inf])

@@ -265,7 +265,6 @@ def test_a_page_stays_small_and_lists_at_most_5000_rows(browser, tmp_path, rng):
     assert page.complaints() == []
 
 
-@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("size", [1e39, 1e200])
 def test_huge_numbers_make_a_page(size, iris, tmp_path):
     X = iris[0] * size

@@ -142,7 +142,7 @@ class FullDisk(io.RawIOBase):
 
 
 @pytest.mark.parametrize("room", [0, 10, 500, 2000])
-def test_a_full_disk_leaves_the_old_file_whole(fitted, saved, iris, room, monkeypatch):
+def test_a_full_disk_leaves_the_old_file_whole(saved, iris, room, monkeypatch):
     before = saved.read_bytes()
     pack = persistence._pack
     monkeypatch.setattr(persistence, "_pack", lambda file, content: pack(FullDisk(file, room), content))
@@ -154,7 +154,7 @@ def test_a_full_disk_leaves_the_old_file_whole(fitted, saved, iris, room, monkey
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, RuntimeError])
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
-def test_any_exception_in_mid_save_leaves_the_old_file_whole(error, moment, fitted, saved, iris, monkeypatch):
+def test_any_exception_in_mid_save_leaves_the_old_file_whole(error, moment, saved, iris, monkeypatch):
     def fail(*_):
         raise error
 

@@ -110,7 +110,7 @@ def test_the_energy_never_rises(arrangement, neighborhood, temperature):
     assert rises == 0
 
 
-def test_raw_neighborhoods_would_have_no_energy(rng):
+def test_raw_neighborhoods_would_have_no_energy():
     """The row-normalized rule falls where Kohonen's nearest rule rises."""
     X = np.random.default_rng(3).normal(size=(200, 3))
     som = TopographicMap(5, 5, init=X[:25].copy(), sigma_initial=1.0, sigma_final=1.0, max_iter=40)

@@ -41,7 +41,7 @@ def test_the_search_equals_brute_force(offset, scale, p_norm, rng):
     np.testing.assert_allclose(search.distance(chunk(X), units) / scale, expected.min(axis=1), rtol=1e-7, atol=1e-12)
 
 
-def test_a_rows_answer_never_depends_on_its_neighbors(rng):
+def test_a_rows_answer_never_depends_on_its_neighbors():
     X = scipy.sparse.random(700, 300, density=0.05, format="csr", random_state=0)
     som = TopographicMap(6, 5, max_iter=3, output="distances").fit(X)
     together, units = som.transform(X), som.predict(X)

@@ -39,12 +39,12 @@ PARAMETERS = [
     ({"neighborhood": "mexican hat"}, "'neighborhood' parameter"),
     ({"sigma_initial": 0}, "'sigma_initial' parameter"),
     ({"sigma_final": -1.0}, "'sigma_final' parameter"),
-    ({"sigma_final": float("inf")}, "sigma_final.*(finite|inf)"),
+    ({"sigma_final": float("inf")}, "'sigma_final' parameter .* Got inf"),
     ({"sigma_initial": 1.0, "sigma_final": 2.0}, "sigma_initial=1.0 is below sigma_final=2.0.*raise sigma_initial"),
     ({"winner": "second"}, "'winner' parameter"),
     ({"temperature": -1.0}, "'temperature' parameter"),
     ({"temperature": 0.5}, r"temperature=0.5 needs winner='local'.* Use winner='local', or temperature=0"),
-    ({"temperature": float("inf"), "winner": "local"}, "temperature must be .*finite|'temperature' parameter"),
+    ({"temperature": float("inf"), "winner": "local"}, "'temperature' parameter .* Got inf"),
     ({"output": "labels"}, "'output' parameter"),
     ({"init": "zeros"}, "'init' parameter"),
     ({"init": np.zeros((9, 2))}, r"init must have shape \(n_units, n_features\) = \(9, 3\), got \(9, 2\)"),
@@ -242,6 +242,13 @@ def test_parameters_that_do_not_go_with_the_fit_are_named(parameter, message):
         som.transform(X)
 
 
+@pytest.mark.parametrize("parameter", [{"batch_size": -3}, {"batch_size": 2.5}, {"sigma_final": "wide"}])
+def test_parameters_are_checked_at_every_partial_fit(parameter):
+    som = TopographicMap(3, 3).partial_fit(X).set_params(**parameter)
+    with pytest.raises(ValueError, match=f"'{next(iter(parameter))}' parameter"):
+        som.partial_fit(X)
+
+
 @pytest.mark.parametrize("method", ["predict", "transform", "score", "score_samples", "hit_histogram"])
 @pytest.mark.parametrize(
     ("samples", "message"),
@@ -263,7 +270,7 @@ def test_every_method_checks_its_samples(method, samples, message):
     ("weight", "message"),
     [
         (np.r_[np.ones(29), -1.0], "sample_weight must not be negative, got -1 in row 29"),
-        (np.zeros(30), "zero everywhere|at least one non-zero"),
+        (np.zeros(30), "zero everywhere"),
         (np.r_[np.ones(29), np.nan], "NaN"),
         (np.r_[np.ones(29), np.inf], "infinity"),
         (np.ones(29), r"sample_weight.shape == \(29,\), expected \(30,\)"),

@@ -27,7 +27,7 @@ class ArraySource(Source):
     prepare : callable, optional
         Applied to every chunk of samples (normalization).
     rows : int, optional
-        Rows a chunk, if fewer than by default; None chooses by the width of the data.
+        Rows a chunk, if fewer than by default; None chooses by the size of the data.
     """
 
     is_dense: ClassVar[bool] = True
@@ -44,8 +44,13 @@ class ArraySource(Source):
         self._X = X
         self._weight = sample_weight
         self._prepare = prepare
-        default = chunk_rows(self.n_features, self.n_rows)
+        default = chunk_rows(self._values_of_a_row, self.n_rows)
         self._rows = default if rows is None else min(rows, default)
+
+    @property
+    def _values_of_a_row(self) -> int:
+        """How many a chunk holds for each row."""
+        return self.n_features
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Consecutive rows."""

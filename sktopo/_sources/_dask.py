@@ -8,6 +8,7 @@ partitions again, and sums of integers are the same in any order.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sktopo._device import numpy_dtype
 from sktopo._options import check_total_weight
 from sktopo._sources._base import Result, Source, Subset, Sum, by_weight, evenly
 from sktopo._sources._columns import all_single
@@ -231,8 +233,11 @@ def in_a_partition() -> Iterator[None]:
         _whole.reset(token)
 
 
-def ask_lazily(estimator: Any, X: Any, method: str, columns: int | None, dtype: Any) -> Any:
-    """A dask array of what a fitted map says of each partition; `columns` is None for one number a row."""
+def ask_lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> NDArray[Any]:
+    """A dask array of what a fitted map says of each partition, in the type of X unless another is given.
+
+    `columns` is None for one number a row.
+    """
     import dask
     import dask.array as da
 
@@ -241,14 +246,17 @@ def ask_lazily(estimator: Any, X: Any, method: str, columns: int | None, dtype: 
     else:
         X = _whole_rows(X)
         blocks, lengths = X.to_delayed().ravel(), X.chunks[0]
-    node = dask.delayed(estimator, pure=False, traverse=False)
+    dtype = np.dtype(numpy_dtype(dask_dtype(X)) if dtype is None else dtype)
+    # a copy: the answer belongs to the map as it is now
+    node = dask.delayed(copy(estimator), pure=False, traverse=False)
     shape = () if columns is None else (columns,)
     task = dask.delayed(_ask, pure=False)
     parts = [
-        da.from_delayed(task(node, block, method, shape, np.dtype(dtype)), (length, *shape), dtype=dtype)
+        da.from_delayed(task(node, block, method, shape, dtype), (length, *shape), dtype=dtype)
         for block, length in zip(blocks, lengths, strict=True)
     ]
-    return da.concatenate(parts, allow_unknown_chunksizes=True)
+    answer: NDArray[Any] = da.concatenate(parts, allow_unknown_chunksizes=True)
+    return answer
 
 
 def _ask(estimator: Any, block: Any, method: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

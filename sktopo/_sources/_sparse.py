@@ -1,15 +1,12 @@
 """Sparse matrices and arrays, in compressed rows."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from sktopo._device import chunk_rows
 from sktopo._sources._array import ArraySource
 from sktopo._sparse import sparse_rows
 
@@ -28,23 +25,11 @@ class SparseSource(ArraySource):
     prepare : callable, optional
         Applied to every chunk of samples (normalization).
     rows : int, optional
-        Rows a chunk; None chooses by the number of stored values.
+        Rows a chunk, if fewer than by default; None chooses by the number of stored values.
     """
 
     is_dense = False
     queued = 0  # one at a time: what is summed up for the units may be far larger than a sparse chunk
-
-    def __init__(
-        self,
-        X: Any,
-        sample_weight: NDArray[np.float64] | None,
-        device: torch.device,
-        prepare: Callable[[Tensor], Tensor] | None = None,
-        rows: int | None = None,
-    ) -> None:
-        super().__init__(X, sample_weight, device, prepare, rows)
-        default = chunk_rows(1 + X.nnz // X.shape[0], self.n_rows)
-        self._rows = default if rows is None else min(rows, default)
 
     @classmethod
     def of(cls, rows: Tensor) -> "SparseSource":
@@ -53,6 +38,11 @@ class SparseSource(ArraySource):
         indptr = np.r_[0, np.bincount(row, minlength=rows.shape[0]).cumsum()]
         X = scipy.sparse.csr_array((values.numpy(), column.numpy(), indptr), shape=tuple(rows.shape))
         return cls(X, None, rows.device)
+
+    @property
+    def _values_of_a_row(self) -> int:
+        """How many are stored for each row, on the average."""
+        return 1 + int(self._X.nnz) // self.n_rows
 
     def _tensor(self, rows: Any) -> Tensor:
         row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))

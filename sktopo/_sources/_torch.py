@@ -19,7 +19,7 @@ class TensorSource(ArraySource):
     prepare : callable, optional
         Applied to every chunk of samples (normalization).
     rows : int, optional
-        Rows a chunk, if fewer than by default; None chooses by the width of the data.
+        Rows a chunk, if fewer than by default; None chooses by the size of the data.
     """
 
     def take(self, positions: Tensor) -> Tensor:

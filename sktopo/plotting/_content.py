@@ -101,7 +101,7 @@ class Content:
             prototypes=codebook[:, kept],
             names=[known[i] for i in kept],
             n_features=len(known),
-            transformed=any(True for _ in steps_before_the_map(estimator)),
+            transformed=bool(steps_before_the_map(estimator)),
         )
 
 

@@ -9,7 +9,6 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
-from sktopo._pipelines import unwrapped
 from sktopo._sources import Source
 
 # Numbers with a fraction may be classes (0.5, 1, 2), but not so many of them.
@@ -18,10 +17,10 @@ MOST_FRACTIONS = 20
 
 @in_any_process
 def class_counts(
-    estimator: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    map: Any, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[NDArray[np.float64], NDArray[Any]]:
     """Weighted number of samples of each class on each unit (n_units, n_classes), and the classes in order."""
-    fitted, source = open_query(*unwrapped(estimator, X), sample_weight)
+    fitted, source = open_query(map, X, sample_weight)
     weight = source.weights(torch.arange(source.n_rows, device="cpu")).cpu().numpy()
     return counted_by_class(units_of(fitted, source), y, weight, fitted.lattice.n_units)
 

@@ -13,11 +13,7 @@ from sktopo._pipelines import unwrapped
 from sktopo.lattices import Lattice
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import class_counts, majority
-from sktopo.plotting._drawing import (
-    figure_and_axes,
-    frame,
-    paint_colors,
-)
+from sktopo.plotting._drawing import figure_and_axes, frame, paint_colors
 from sktopo.plotting._legend import draw_legend
 from sktopo.plotting._names import in_one_line
 from sktopo.plotting._palette import EMPTY, as_rgb, class_colors, is_dark

@@ -1,7 +1,8 @@
 """The training loop, written once.
 
-A solver supplies a step that turns a state into the next one; the loop anneals sigma, asks the callbacks, and stops
-when the codebook rests. Codebooks of a run are kept in its frame, where all values are moderate.
+A solver supplies a step that turns a state into the next one, at the sigma that it takes from the schedule; the loop
+asks the callbacks, and stops when the codebook rests. Codebooks of a run are kept in its frame, where all values are
+moderate.
 """
 
 import math

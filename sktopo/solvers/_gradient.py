@@ -77,7 +77,7 @@ class GradientSolver(Solver):
             )
             if state.optimizer is not None:
                 optimizer.load_state_dict(deepcopy(state.optimizer))  # which it goes on to change
-            loss, sigma = self._minimize(layer, optimizer, rows, (epoch, epoch + share))
+            loss, sigma = self._minimize(layer, optimizer, rows, epoch, epoch + share)
         codebook = problem.constrained(self._codebook(layer))
         averaging = Averaging(self._smoother.at(sigma), codebook, problem.lattice.n_units)
         assign = problem.assign(problem.frame.from_frame(codebook), averaging, source.dtype)
@@ -95,17 +95,18 @@ class GradientSolver(Solver):
         layer: TopographicLayer,
         optimizer: torch.optim.Optimizer,
         rows: Parts,
-        passes: tuple[float, float],
+        begin: float,
+        end: float,
     ) -> tuple[float, float]:
-        """Steps over all rows, from one number of passes to another; the mean loss and the last sigma."""
+        """Steps over all rows, from `begin` passes over the data to `end`; the mean loss and the last sigma."""
         highest = highest_temperature(self.source.dtype)
         temperature = min(self.problem.temperature / self._scale / self._scale, highest)
-        total, first, last = 0.0, passes[0], passes[1]
+        total = 0.0
         for start in range(0, rows.n_rows, self._batch):
             stop_if_abandoned()
             part = rows.part(start, min(start + self._batch, rows.n_rows))
-            done = (first + (last - first) * start / rows.n_rows) / self._passes
-            final_step = last >= self._passes and start + self._batch >= rows.n_rows
+            done = (begin + (end - begin) * start / rows.n_rows) / self._passes
+            final_step = end >= self._passes and start + self._batch >= rows.n_rows
             sigma = self.problem.schedule(1.0 if final_step else done)
             for group in optimizer.param_groups:
                 group["lr"] = self._step_size * min(1.0, (1 - done) / self.hold)
