@@ -80,6 +80,18 @@ def test_onnx_runtime_answers_alike(case):
     check(answers, z, [np.array(result) for result in results])
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("p_norm", [1, 3, math.inf, 40])
+def test_the_older_exporter_answers_alike(p_norm):
+    """It is the default up to torch 2.8, and turns `cdist` into differences without their absolute values."""
+    layer = TopographicLayer(5, 6, 7, p_norm, generator=torch.Generator().manual_seed(0))
+    answers, file = Answers(layer, 0.0).eval(), io.BytesIO()
+    axes = {"z": {0: "n"}}
+    torch.onnx.export(answers, (samples(8),), file, dynamo=False, input_names=["z"], dynamic_axes=axes)
+    results = onnxruntime.InferenceSession(file.getvalue()).run(None, {"z": samples(33).numpy()})
+    check(answers, samples(33), results)
+
+
 @pytest.mark.parametrize("way", ["eager", "compiled", "masked"])
 def test_ties_of_the_maximum_norm_share_the_gradient_in_every_way(way):
     """The loss at a zero prototype is the square of the largest part: 2 in all, for three parts that tie."""
