@@ -119,7 +119,7 @@ def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
         finite = torch.nan_to_num(x.detach(), nan=0.0, posinf=0.0, neginf=0.0)  # one bad row leaves the others alone
         peak = torch.maximum(finite.abs().max(), peak)
     peak = torch.where(peak > 0, peak, torch.ones_like(peak))
-    scaled = minkowski((x / peak).to(wide), (codebook / peak).to(wide), p_norm)
+    scaled = minkowski(x.to(wide) / peak, codebook.to(wide) / peak, p_norm)  # quotients of a narrow type are rounded
     return scaled.to(x.dtype) * peak
 
 

@@ -457,6 +457,16 @@ def test_large_orders_stay_finite_in_float32(p, scale):
     torch.testing.assert_close(layer.loss(z, 1.0, mask=everything), loss, rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3, 40, math.inf])
+def test_distances_in_float32_are_those_of_the_differences_far_from_the_origin(p):
+    layer = make(4, 4, 5, p=p, normalize=False, dtype=torch.float32)
+    with torch.no_grad():
+        layer.codebook += 1e6
+    z = samples(20, 5, dtype=torch.float32) + 1e6
+    expected = distances(z.double().numpy(), layer.codebook.detach().double().numpy(), p) ** 2
+    np.testing.assert_allclose(layer(z).sqdist.detach(), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_lattice_distances_of_large_orders_stay_finite():
     layer = make(20, 20, 3, dtype=torch.float32, lattice_p_norm=40)
     on_map = layer(samples(30, 3, dtype=torch.float32)).lattice_sqdist
