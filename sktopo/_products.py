@@ -148,7 +148,8 @@ def scores(samples: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     width = samples.shape[1]
     if width <= LARGEST_SLICE:
         return torch.mm(samples, right, out=out)
-    size = -(-width // -(-width // LARGEST_SLICE))  # slices of equal size
+    # slices of equal size; ONNX rounds quotients of negative numbers the other way
+    size = 1 + (width - 1) // (1 + (width - 1) // LARGEST_SLICE)
     total = torch.mm(samples[:, :size], right[:size], out=out)
     for start in range(size, width, size):
         features = slice(start, start + size)
