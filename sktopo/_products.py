@@ -148,8 +148,9 @@ def slices(n_features: int) -> list[slice]:
     list of slice
         One up to 320 features; the last may be shorter.
     """
-    size = -(-n_features // -(-n_features // LARGEST_SLICE))
-    return [slice(start, min(start + size, n_features)) for start in range(0, n_features, size)]
+    # ONNX rounds quotients of negative numbers the other way
+    size = 1 + (n_features - 1) // (1 + (n_features - 1) // LARGEST_SLICE)
+    return [slice(start, start + size) for start in range(0, n_features, size)]
 
 
 def expanded_scores(samples: Tensor, prototypes: Tensor, sqnorm: Tensor | None = None) -> Tensor:

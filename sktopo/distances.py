@@ -67,7 +67,7 @@ def minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
         Distances.
     """
     too_large = LARGEST_DIRECT_POWER < p_norm < math.inf
-    if torch.compiler.is_compiling():  # a compiler fuses the differences; ONNX has no cdist
+    if _becomes_a_graph():  # a compiler fuses the differences; ONNX has no cdist
         difference = x[:, None] - codebook
         if too_large:
             return norm(difference.flatten(0, 1), p_norm).reshape(-1, len(codebook))
@@ -115,11 +115,11 @@ def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
         return minkowski(x, codebook, p_norm)
     wide = wide_dtype(x.device)
     peak = codebook.detach().abs().max()
-    if torch.compiler.is_compiling() or len(x):  # the number of rows stays open in an exported program
+    if _becomes_a_graph() or len(x):  # the number of rows stays open in an exported program
         finite = torch.nan_to_num(x.detach(), nan=0.0, posinf=0.0, neginf=0.0)  # one bad row leaves the others alone
         peak = torch.maximum(finite.abs().max(), peak)
     peak = torch.where(peak > 0, peak, torch.ones_like(peak))
-    scaled = minkowski((x / peak).to(wide), (codebook / peak).to(wide), p_norm)
+    scaled = minkowski(x.to(wide) / peak, codebook.to(wide) / peak, p_norm)  # quotients of a narrow type are rounded
     return scaled.to(x.dtype) * peak
 
 
@@ -328,6 +328,11 @@ def paired_distance(x: Tensor, prototypes: Tensor, p_norm: float, wide: torch.dt
         # halves, so that the difference of two huge values of opposite sign stays finite
         length[doubtful] = 2 * norm(x[doubtful].to(wide) / 2 - prototypes[doubtful].to(wide) / 2, p_norm)
     return length
+
+
+def _becomes_a_graph() -> bool:
+    """Whether torch compiles or exports what runs; its older exporters trace."""
+    return torch.compiler.is_compiling() or bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _nonzero_peak(x: Tensor) -> Tensor:

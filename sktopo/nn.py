@@ -87,6 +87,14 @@ class TopographicLayer(nn.Module):
     ----------
     codebook : Parameter of shape (height * width, latent_dim)
         The prototypes, drawn from ``N(0, 1 / latent_dim)``. The only parameter, and all of the state dict.
+    coordinates_of_units : Tensor of shape (height * width, 2)
+        Lattice coordinates of the units; a buffer.
+    lattice : Lattice
+        Where the units sit; its `name`, `height`, `width` and `periodic` are the arguments.
+    neighborhood : Neighborhood
+        The function of the lattice distance; its `name` is the argument.
+    latent_dim, p_norm, normalize, winner, lattice_p_norm
+        The arguments, with the order of the lattice distance that None stands for.
 
     Raises
     ------
@@ -157,7 +165,6 @@ class TopographicLayer(nn.Module):
         self.lattice = make_lattice(lattice, height, width, periodic)
         self.p_norm = check_p_norm(p_norm)
         self.normalize = normalize
-        self.winner = winner
         self._rule = chosen("winner", winner, WINNERS)
         self.neighborhood = chosen("neighborhood", neighborhood, NEIGHBORHOODS)
         self.lattice_p_norm = self._lattice_norm(lattice_p_norm)
@@ -166,6 +173,11 @@ class TopographicLayer(nn.Module):
         self.codebook = nn.Parameter(codebook)
         self.register_buffer("coordinates_of_units", self._coordinates(), persistent=False)
         self.reset_parameters(generator)
+
+    @property
+    def winner(self) -> str:
+        """Which unit takes a sample in training."""
+        return self._rule.name
 
     def _lattice_norm(self, lattice_p_norm: float | None) -> float:
         if lattice_p_norm is not None:
@@ -408,9 +420,11 @@ class TopographicLayer(nn.Module):
         str
             One line.
         """
+        lattice = self.lattice
         return (
-            f"latent_dim={self.latent_dim}, p_norm={self.p_norm:g}, normalize={self.normalize}, "
-            f"lattice={self.lattice}, neighborhood={type(self.neighborhood).__name__}, winner={self.winner!r}"
+            f"latent_dim={self.latent_dim}, height={lattice.height}, width={lattice.width}, p_norm={self.p_norm:g}, "
+            f"normalize={self.normalize}, lattice={lattice.name!r}, periodic={lattice.periodic}, "
+            f"neighborhood={self.neighborhood.name!r}, winner={self.winner!r}, lattice_p_norm={self.lattice_p_norm:g}"
         )
 
     def _prototypes(self) -> Tensor:

@@ -37,8 +37,8 @@ class Answers(torch.nn.Module):
         return layer.bmu(z), layer.activations(z, 1.3, temperature), layer.coordinates(z, 1.3, temperature)
 
 
-def samples(n):
-    return torch.randn(n, 5, generator=torch.Generator().manual_seed(n))
+def samples(n, dim=5):
+    return torch.randn(n, dim, generator=torch.Generator().manual_seed(n))
 
 
 def check(answers, z, results):
@@ -78,6 +78,18 @@ def test_onnx_runtime_answers_alike(case):
     z = samples(33)
     results = session.run(None, {session.get_inputs()[0].name: z.numpy()})
     check(answers, z, [np.array(result) for result in results])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize(("p_norm", "dim"), [(1, 5), (3, 5), (math.inf, 5), (40, 5), (2, 5), (2, 700)])
+def test_the_older_exporter_answers_alike(p_norm, dim):
+    """It is the default up to torch 2.8, and turns `cdist` into differences without their absolute values."""
+    layer = TopographicLayer(dim, 6, 7, p_norm, generator=torch.Generator().manual_seed(0))
+    answers, file = Answers(layer, 0.0).eval(), io.BytesIO()
+    axes = {"z": {0: "n"}}
+    torch.onnx.export(answers, (samples(8, dim),), file, dynamo=False, input_names=["z"], dynamic_axes=axes)
+    results = onnxruntime.InferenceSession(file.getvalue()).run(None, {"z": samples(33, dim).numpy()})
+    check(answers, samples(33, dim), results)
 
 
 @pytest.mark.parametrize("way", ["eager", "compiled", "masked"])

@@ -43,6 +43,30 @@ class NaiveLayer(torch.nn.Module):
         return (torch.exp(-on_map / (2 * sigma**2)) * distance).sum(dim=1).mean()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"lattice": "hexagonal", "periodic": True, "neighborhood": "bubble"},
+        {"p_norm": math.inf, "normalize": False, "winner": "local", "lattice_p_norm": 1.5},
+    ],
+)
+def test_what_a_layer_prints_makes_a_layer_like_it(options):
+    layer = TopographicLayer(5, 4, 3, **options, generator=torch.Generator().manual_seed(0))
+    with torch.device("meta"):  # which draws nothing from torch's global generator
+        again = eval(repr(layer), {"TopographicLayer": TopographicLayer, "inf": math.inf})
+    again.load_state_dict(layer.state_dict(), assign=True)
+    assert repr(again) == repr(layer)
+    z = samples(9, 5, dtype=torch.float32)
+    assert all(map(torch.equal, again(z), layer(z)))
+    assert again.loss(z, 1.3) == layer.loss(z, 1.3)
+
+
+def test_a_winner_is_chosen_once():
+    with pytest.raises(AttributeError, match="winner"):
+        make().winner = "local"  # which would change what is printed, and nothing else
+
+
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("shape", [(4, 4), (3, 7)])
 @pytest.mark.parametrize("p", [1, 2, 3])
@@ -431,6 +455,16 @@ def test_large_orders_stay_finite_in_float32(p, scale):
         assert gradient.abs().max() > 0
     everything = torch.ones_like(z, dtype=torch.bool)
     torch.testing.assert_close(layer.loss(z, 1.0, mask=everything), loss, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3, 40, math.inf])
+def test_distances_in_float32_are_those_of_the_differences_far_from_the_origin(p):
+    layer = make(4, 4, 5, p=p, normalize=False, dtype=torch.float32)
+    with torch.no_grad():
+        layer.codebook += 1e6
+    z = samples(20, 5, dtype=torch.float32) + 1e6
+    expected = distances(z.double().numpy(), layer.codebook.detach().double().numpy(), p) ** 2
+    np.testing.assert_allclose(layer(z).sqdist.detach(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_lattice_distances_of_large_orders_stay_finite():
