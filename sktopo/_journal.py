@@ -10,7 +10,6 @@ import json
 import os
 from dataclasses import fields
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,8 +45,8 @@ class Journal:
         self._checkpoint = checkpoint
         self._fingerprint = fingerprint
         self._generator = generator
-        path = persistence.check_place(checkpoint.path)
-        self._record = persistence.read(path).content if path.exists() else None
+        self._path = persistence.check_place(checkpoint.path)
+        self._record = persistence.read(self._path).content if self._path.exists() else None
         if self._record is not None:
             if self._record.get("fingerprint") != fingerprint:
                 raise ValueError(
@@ -74,11 +73,11 @@ class Journal:
                 "now": self._generator.get_state().numpy(),
                 "state": values_of(state, lattice),
             }
-            persistence.write(self._checkpoint.path, record)
+            persistence.write(self._path, record)
 
     def close(self) -> None:
         """The run has ended well."""
-        Path(os.fsdecode(self._checkpoint.path)).unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
 
 
 def fingerprint_of(parameters: dict[str, Any], source: Source) -> str:

@@ -5,13 +5,17 @@ A file that is whole may still have been written by something else, or changed: 
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sktopo._device import is_available
-from sktopo._namespaces import as_tensor
+from sktopo._namespaces import as_numpy, as_tensor
 from sktopo.lattices import make_lattice
 from sktopo.persistence import Stored
 
@@ -21,7 +25,7 @@ def restored(estimator: Any, stored: Stored) -> Any:
 
     What belongs on a device that is not here comes to the CPU, with one warning.
     """
-    try:
+    with _refusing("The file holds no whole map"):
         kind, parameters, fitted = (stored.content[name] for name in ("estimator", "parameters", "fitted"))
         if kind != type(estimator).__name__:
             raise ValueError(f"it holds a {kind}")
@@ -32,11 +36,24 @@ def restored(estimator: Any, stored: Stored) -> Any:
         if stored.content["output"] not in (None, "default", "pandas", "polars"):
             raise ValueError(f"output goes into {stored.content['output']!r}")
         estimator.set_output(transform=stored.content["output"])
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        missing = "nothing is said of " if isinstance(error, KeyError) else ""
-        raise ValueError(f"The file holds no whole map: {missing}{error!s:.200}.") from error
     _bring_here(estimator, set(stored.missing))
     return estimator
+
+
+def check_restorable(estimator: Any, fitted: dict[str, Any]) -> None:
+    """Raise ValueError for an estimator whose fitted attributes `restored` would refuse, beside its parameters."""
+    with _refusing("What was set after fit makes this no whole map"):
+        _check_fitted(estimator, fitted)
+
+
+@contextmanager
+def _refusing(message: str) -> Iterator[None]:
+    """Say that something is no whole map, and why."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        missing = "nothing is said of " if isinstance(error, KeyError) else ""
+        raise ValueError(f"{message}: {missing}{error!s:.200}.") from error
 
 
 def _bring_here(estimator: Any, missing: set[str]) -> None:
@@ -65,13 +82,13 @@ def _check_fitted(estimator: Any, fitted: dict[str, Any]) -> None:
         raise ValueError(f"unit_coordinates_ are not those of a {estimator.lattice} lattice")
     _check_finite("unit_counts_", _floats(fitted, "unit_counts_", (n_units,), (n_units, n_features)))
     _floats(fitted, "unit_sums_", (n_units, n_features))
-    _floats(fitted, "loss_curve_", (len(fitted["loss_curve_"]),))
+    _floats(fitted, "loss_curve_", (as_tensor(fitted["loss_curve_"]).numel(),))
     for name in ("weight_seen_", "n_iter_"):
         _check_number(name, fitted[name])
     if not 0 < _check_number("sigma_", fitted["sigma_"]) < math.inf:
         raise ValueError(f"sigma_ is {fitted['sigma_']}")
     if "labels_" in fitted:
-        _check_labels(as_tensor(fitted["labels_"]), n_units)
+        _check_labels(as_numpy(fitted["labels_"]), n_units)
 
 
 def _floats(fitted: dict[str, Any], name: str, *shapes: tuple[int, ...]) -> Tensor:
@@ -94,6 +111,6 @@ def _check_number(name: str, value: Any) -> float:
     return float(value)
 
 
-def _check_labels(labels: Tensor, n_units: int) -> None:
-    if labels.dtype != torch.int64 or labels.ndim != 1 or not bool(((labels >= 0) & (labels < n_units)).all()):
+def _check_labels(labels: NDArray[Any], n_units: int) -> None:
+    if labels.dtype != np.int64 or labels.ndim != 1 or ((labels < 0) | (labels >= n_units)).any():
         raise ValueError(f"labels_ that are not of {n_units} units")

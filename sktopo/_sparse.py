@@ -16,13 +16,19 @@ from sktopo._powers import elementwise_power
 
 def sparse_rows(row: Tensor, column: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
     """A chunk of rows from its stored values, which are in row-major order and occur once."""
-    indices = torch.stack([row, column])
-    return torch.sparse_coo_tensor(indices, values, shape, is_coalesced=True, check_invariants=False)
+    return _coalesced(torch.stack([row, column]), values, shape)
 
 
 def with_values(x: Tensor, values: Tensor) -> Tensor:
     """The same places with other values."""
-    return torch.sparse_coo_tensor(x.indices(), values, x.shape, is_coalesced=True, check_invariants=False)
+    return _coalesced(x.indices(), values, x.shape)
+
+
+def _coalesced(indices: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    # without a device, torch would take its default device
+    return torch.sparse_coo_tensor(
+        indices, values, shape, device=values.device, is_coalesced=True, check_invariants=False
+    )
 
 
 def product(x: Tensor, right: Tensor) -> Tensor:

@@ -24,7 +24,8 @@ def as_plain(values: Any, name: str = "X") -> Any:
     """Values of which none will silently become another: an array for a sequence, and NaN for missing objects."""
     values = _listed(values, name)
     check_plain(values, name)
-    return _with_nan(values)
+    # NumPy takes no tensor whose signs are still to be changed, such as the imaginary part of a conjugate
+    return values.resolve_neg() if isinstance(values, torch.Tensor) else _with_nan(values)
 
 
 def check_plain(values: Any, name: str = "X") -> None:
@@ -85,7 +86,7 @@ def check_tensor(X: torch.Tensor) -> None:
         raise ValueError(
             f"X lives on {X.device}: call sklearn.set_config(array_api_dispatch=True) to keep it there, or use X.cpu()."
         )
-    if X.dtype in (torch.bfloat16, torch.float16):
+    if X.is_floating_point() and X.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"X is {X.dtype}; use X.float(), because only float32 and float64 are computed in.")
 
 
@@ -139,7 +140,7 @@ def check_gaps(X: Any, weight: NDArray[np.float64] | None, names: Any = None, *,
     """Raise ValueError for a row, or a column, in which every value is missing; it is named."""
     stored = X.data if scipy.sparse.issparse(X) else X
     of_integers = isinstance(stored, np.ndarray) and stored.dtype.kind != "f"
-    if of_integers or not len(stored) or stored.min() == stored.min():  # only NaN differs from itself
+    if of_integers or not len(stored) or not math.isnan(stored.min()):
         return
     values = X.cpu().numpy() if isinstance(X, torch.Tensor) else X
     known, n_known = np.zeros(X.shape[1], dtype=np.int64), np.empty(X.shape[0], dtype=np.int64)

@@ -20,7 +20,7 @@ from sktopo._means import distances_to_bmu
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._options import chosen
 from sktopo._outputs import OUTPUTS, Output
-from sktopo._restored import restored
+from sktopo._restored import check_restorable, restored
 from sktopo._sources import Source, as_source, ask_lazily, is_dask
 from sktopo._training import Training, continue_training, label
 from sktopo._validation import (
@@ -571,7 +571,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         sklearn.exceptions.NotFittedError
             If the map is not fitted.
         ValueError
-            If a parameter or the codebook was since set to what `load` would refuse.
+            If a parameter or an attribute was since set to what `load` would refuse.
         OSError
             If the file cannot be written.
 
@@ -591,10 +591,13 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         """
         self._validate_params()
         codebook_of(self)
+        fitted = {name: value for name, value in vars(self).items() if name.endswith("_") and name[0] != "_"}
+        fitted |= {name: value.item() for name, value in fitted.items() if isinstance(value, np.generic)}
+        check_restorable(self, fitted)
         content = {
             "estimator": type(self).__name__,
             "parameters": self.get_params(deep=False),
-            "fitted": {name: value for name, value in vars(self).items() if name.endswith("_") and name[0] != "_"},
+            "fitted": fitted,
             "output": output_container(self),
         }
         persistence.write(path, content)

@@ -92,6 +92,15 @@ def test_without_a_file_the_fit_starts_and_leaves_none(som, X, tmp_path):
         np.testing.assert_array_equal(fitted.codebook_, clone(som).fit(X).codebook_)
 
 
+def test_of_a_link_the_file_is_removed_and_the_link_stays(X, tmp_path):
+    link, path = tmp_path / "link", tmp_path / "checkpoint"
+    link.symlink_to(path)
+    for _ in range(2):
+        TopographicMap(4, 4, max_iter=3).set_callbacks(Checkpoint(link)).fit(X)
+        assert link.is_symlink()
+        assert not path.exists()
+
+
 @pytest.mark.parametrize("change", ["row", "weight", "parameter", "init", "seed", "version"])
 def test_a_file_of_another_fit_is_refused(change, X, tmp_path, monkeypatch):
     path = tmp_path / "checkpoint"

@@ -11,12 +11,15 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from settings import threads
 from sklearn.base import clone
 
 from sktopo import Checkpoint, TopographicMap
@@ -93,8 +96,8 @@ def fitted_codebook(som, X):
 
 def test_worker_processes_fit_the_maps_of_one(X, serial):
     found = Parallel(n_jobs=2)(delayed(fitted_codebook)(clone(som), X) for som in MAPS)
-    for (codebook, threads), expected in zip(found, serial, strict=True):
-        assert threads == 1
+    for (codebook, n_threads), expected in zip(found, serial, strict=True):
+        assert n_threads == 1
         np.testing.assert_array_equal(codebook, expected.codebook_)
 
 
@@ -105,19 +108,26 @@ def test_worker_processes_fit_the_maps_of_one(X, serial):
         (torch.set_default_dtype, torch.float32, torch.float16),
         (torch.set_default_device, "cpu", "meta"),
         (torch.set_grad_enabled, True, False),
+        (partial(torch.set_autocast_enabled, "cpu"), False, True),
     ],
     ids=str,
 )
-def test_what_the_process_has_set_changes_no_map(change, back, value, X, serial):
-    """A default device of "meta", which holds no numbers, stands for any accelerator."""
-    change(value)
-    try:
-        found = [clone(som).fit(X) for som in MAPS]
-        TopographicMap(40, 40, solver="stream", sigma_final=1.3).fit(np.tile(X, (1, 2**17 // 1600 // X.shape[1] + 1)))
-        answers = [som.transform(X) for som in found]
-        again = [som.partial_fit(X[:100]).u_matrix() for som in found]
-    finally:
-        change(back)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_what_the_process_has_set_changes_no_map(change, back, value, n_threads, X, serial):
+    """A default device of "meta", which holds no numbers, stands for any accelerator; a single thread is the caller."""
+    rows, small = scipy.sparse.csr_array(X[:500]), TopographicMap(3, 3)
+    sparse = small.fit(rows).score_samples(rows)
+    with threads(n_threads):
+        change(value)
+        try:
+            np.testing.assert_array_equal(small.fit(rows).score_samples(rows), sparse)
+            found = [clone(som).fit(X) for som in MAPS]
+            wide = np.tile(X, (1, 2**17 // 1600 // X.shape[1] + 1))
+            TopographicMap(40, 40, solver="stream", sigma_final=1.3).fit(wide)
+            answers = [som.transform(X) for som in found]
+            again = [som.partial_fit(X[:100]).u_matrix() for som in found]
+        finally:
+            change(back)
     for answer, expected in zip(answers, serial, strict=True):
         np.testing.assert_array_equal(answer, expected.transform(X))
     assert all(np.isfinite(matrix).all() for matrix in again)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+import torch
 from containers import DENSE, LAZY, LAZY_FRAMES, SPARSE
 from sklearn.base import clone
 
@@ -128,3 +129,11 @@ def test_no_container_is_touched(contained, amounts):
                 np.testing.assert_array_equal(getattr(X, part), getattr(before, part))
     else:
         np.testing.assert_array_equal(values_of(X), before)
+
+
+def test_a_tensor_whose_signs_are_still_to_be_changed_is_taken(amounts):
+    imaginary = torch.complex(torch.zeros(amounts.shape), torch.from_numpy(-amounts).float()).conj().imag
+    som = TopographicMap(3, 4, solver="batch", init=imaginary[:12]).fit(imaginary)
+    expected = TopographicMap(3, 4, solver="batch", init=amounts[:12]).fit(amounts.astype(np.float32))
+    np.testing.assert_array_equal(som.codebook_, expected.codebook_)
+    np.testing.assert_array_equal(som.predict(imaginary), expected.labels_)

@@ -144,6 +144,16 @@ def test_streaming_draws_its_rows_from_the_partitions(X, weights):
     assert lazy.quantization_error_ == pytest.approx(plain.quantization_error_, rel=1e-6)
 
 
+def test_weights_may_be_of_unknown_length(X, som):
+    """Columns of a filtered frame, as arrays."""
+    frame = pd.DataFrame(X).assign(weight=np.random.default_rng(0).uniform(size=900))
+    lazy = dd.from_pandas(frame, npartitions=3)
+    lazy, frame = lazy[lazy.weight > 0.3], frame[frame.weight > 0.3]
+    fitted = clone(som).fit(lazy.drop(columns="weight").to_dask_array(), sample_weight=lazy.weight.to_dask_array())
+    plain = clone(som).fit(frame.drop(columns="weight").to_numpy(), sample_weight=frame.weight)
+    np.testing.assert_array_equal(fitted.codebook_, plain.codebook_)
+
+
 def test_one_weight_serves_all_rows(X, som):
     lazy = clone(som).fit(da.from_array(X, chunks=(200, 4)), sample_weight=2.0)
     np.testing.assert_array_equal(lazy.codebook_, clone(som).fit(X, sample_weight=2.0).codebook_)

@@ -109,12 +109,33 @@ def test_permissions_are_those_of_any_new_file_or_of_the_old_one(fitted, tmp_pat
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-@pytest.mark.parametrize("wrong", [{"output": "coords"}, {"height": 0}, {"p_norm": 0.3}, {"normalize": "x"}])
+@pytest.mark.parametrize(
+    "wrong", [{"output": "coords"}, {"height": 0}, {"p_norm": 0.3}, {"normalize": "x"}, {"lattice": "hexagonal"}]
+)
 def test_what_load_would_refuse_is_not_saved(wrong, saved, fitted):
     before = saved.read_bytes()
     with pytest.raises(ValueError, match=next(iter(wrong))):
         copy.deepcopy(fitted).set_params(**wrong).save(saved)
     assert saved.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("codebook_", np.ones((20, 4), dtype=int)), ("sigma_", 0.0), ("labels_", np.array([20])), ("loss_curve_", None)],
+)
+def test_attributes_that_load_would_refuse_are_not_saved(name, value, saved, fitted):
+    before, changed = saved.read_bytes(), copy.deepcopy(fitted)
+    setattr(changed, name, value)
+    with pytest.raises(ValueError, match="no whole map"):
+        changed.save(saved)
+    assert saved.read_bytes() == before
+
+
+def test_attributes_may_be_numbers_of_numpy(fitted, tmp_path):
+    changed = copy.deepcopy(fitted)
+    changed.sigma_ = np.float64(2)
+    changed.save(tmp_path / "a.map")
+    assert TopographicMap.load(tmp_path / "a.map").sigma_ == 2
 
 
 def test_nothing_fitted_nothing_saved(tmp_path):

@@ -104,6 +104,7 @@ SAMPLES = [
     (pl.DataFrame(X).lazy(), r"X is a LazyFrame, which holds no values yet; pass X.collect\(\)"),
     (torch.ones(5, 3).to_sparse(), r"X is a sparse tensor \(torch.sparse_coo\); pass X.to_dense\(\)"),
     (torch.ones(5, 3, dtype=torch.bfloat16), r"X is torch.bfloat16; use X.float\(\)"),
+    (torch.ones(5, 3).to(torch.float8_e4m3fn), r"X is torch.float8_e4m3fn; use X.float\(\)"),
     (torch.ones(5, 3, requires_grad=True), "X requires grad: train with sktopo.nn.TopographicLayer, or pass X.detach"),
 ]
 

@@ -287,7 +287,8 @@ def _checked_parts(weight: Any, check: Callable[[Any], NDArray[np.float64]]) -> 
     if not is_dask(weight):
         return da.from_array(weight)
     if isinstance(weight, da.Array):
-        return weight.map_blocks(check, dtype=np.float64, meta=np.empty(0))
+        weight = weight.map_blocks(check, dtype=np.float64, meta=np.empty(0))
+        return weight.compute_chunk_sizes() if np.isnan(weight.shape).any() else weight
     parts = weight.to_delayed()
     lengths = dask.compute(*[dask.delayed(_n_rows)(part) for part in parts])
     checked = [dask.delayed(check)(part) for part in parts]

@@ -14,6 +14,7 @@ from sktopo._assignment import responsibilities_of_roots
 from sktopo._device import block_rows
 from sktopo._frame import Frame
 from sktopo._search import Search
+from sktopo._sources import added
 from sktopo._sparse import dense_blocks
 from sktopo._statistics import UnitStatistics
 
@@ -46,11 +47,10 @@ def hard_shares(frame: Frame, x: Tensor, weight: Tensor, search: Search) -> Assi
 def soft_shares(frame: Frame, x: Tensor, weight: Tensor, search: Search, temperature: float) -> Assigned:
     """Every unit takes its responsibility; `search` is for the least local error, in the widest type."""
     rows = block_rows(search.n_units, frame.scale.itemsize)
-    first, *others = (
+    return added(
         _soft_shares_of_block(frame, part, weight[places], search, temperature)
         for places, part in dense_blocks(x, rows)
     )
-    return sum(others, first)
 
 
 def _soft_shares_of_block(frame: Frame, x: Tensor, weight: Tensor, search: Search, temperature: float) -> Assigned:

@@ -70,7 +70,11 @@ class GradientSolver(Solver):
         problem, source = self.problem, self.source
         share = min(1.0, self._passes - epoch)
         rows = source.draw_in_parts(max(1, round(share * source.n_rows)), self.settings.generator)
-        with torch.inference_mode(False), torch.enable_grad():
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(source.device.type, enabled=False),  # which the layer's gradient would follow
+        ):
             layer = self._layer(state.codebook)
             optimizer = torch.optim.Adam(
                 layer.parameters(), lr=self._step_size, betas=BETAS, eps=1e-8 * self._step_unit
