@@ -319,6 +319,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         >>> bool(som.score(X) > -28)
         True
         """
+        self._validate_params()  # which the decorator leaves out once there is a map
         check_supported(self)
         check_one_chunk(X, "partial_fit")
         with features_of_the_map(self):

@@ -242,6 +242,13 @@ def test_parameters_that_do_not_go_with_the_fit_are_named(parameter, message):
         som.transform(X)
 
 
+@pytest.mark.parametrize("parameter", [{"batch_size": -3}, {"batch_size": 2.5}, {"sigma_final": "wide"}])
+def test_parameters_are_checked_at_every_partial_fit(parameter):
+    som = TopographicMap(3, 3).partial_fit(X).set_params(**parameter)
+    with pytest.raises(ValueError, match=f"'{next(iter(parameter))}' parameter"):
+        som.partial_fit(X)
+
+
 @pytest.mark.parametrize("method", ["predict", "transform", "score", "score_samples", "hit_histogram"])
 @pytest.mark.parametrize(
     ("samples", "message"),
