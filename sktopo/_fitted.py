@@ -44,11 +44,7 @@ class FittedMap(Model):
         if estimator.normalize:
             codebook = _of_unit_norm(codebook, float(estimator.p_norm))
         sides = (estimator.height_, estimator.width_)
-        fitted = cls.described_by(estimator, *sides, codebook=codebook, sigma=estimator.sigma_)
-        last_row = (fitted.lattice.height - 1) * fitted.lattice.row_spacing
-        if not math.isclose(float(estimator.unit_coordinates_[-1, 0]), last_row, rel_tol=1e-6):
-            raise ValueError(f"lattice={estimator.lattice!r} was set after fit; set it back, or fit again.")
-        return fitted
+        return cls.described_by(estimator, *sides, codebook=codebook, sigma=estimator.sigma_)
 
     def search(self, dtype: torch.dtype) -> Search:
         """A search of the codebook for samples of a type."""
@@ -72,6 +68,12 @@ class FittedMap(Model):
 def codebook_of(estimator: Any) -> Tensor:
     """The codebook of an estimator, which its user may have replaced; NotFittedError if there is none."""
     check_is_fitted(estimator)
+    for name, fact in estimator._facts.items():
+        if getattr(estimator, name) != fact:
+            raise ValueError(
+                f"{name}={getattr(estimator, name)!r} was set after fit, whose map has {name}={fact!r}; "
+                "set it back, or fit again."
+            )
     given, expected = estimator.codebook_, (estimator.height_ * estimator.width_, estimator.n_features_in_)
     shape = getattr(given, "shape", None)
     if shape is None or tuple(shape) != expected:
@@ -129,7 +131,7 @@ def answer(
 
 def answer_lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> NDArray[Any]:
     """What a method says of a dask collection of samples, as a dask array: chunk by chunk, when it is computed."""
-    check_is_fitted(estimator)
+    codebook_of(estimator)
     check_dask_features(estimator, X, reset=False)
     return lazily(estimator, X, method, columns, dtype)
 

@@ -41,6 +41,11 @@ class Model:
             **others,
         )
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Parameters that say where units sit and what prototypes are, so that a fitted map has them for good."""
+        return {"lattice": self.lattice.name, "periodic": self.lattice.periodic, "normalize": self.normalize}
+
     def nearest_of(self, codebook: Tensor, dtype: torch.dtype) -> Search:
         """A search for the nearest units of samples of a type."""
         return Search(codebook, self.p_norm, dtype, normalize=self.normalize)

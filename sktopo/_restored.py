@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sktopo._device import is_available
+from sktopo._model import Model
 from sktopo._namespaces import as_tensor
 from sktopo.lattices import make_lattice
 from sktopo.persistence import Stored
@@ -28,7 +29,8 @@ def restored(estimator: Any, stored: Stored) -> Any:
         estimator.set_params(**parameters)
         estimator._validate_params()
         _check_fitted(estimator, fitted)
-        vars(estimator).update(fitted)
+        facts = Model.described_by(estimator, fitted["height_"], fitted["width_"]).facts
+        vars(estimator).update(fitted, _facts=facts)
         if stored.content["output"] not in (None, "default", "pandas", "polars"):
             raise ValueError(f"output goes into {stored.content['output']!r}")
         estimator.set_output(transform=stored.content["output"])

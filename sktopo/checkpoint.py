@@ -7,8 +7,8 @@ from sktopo._options import check_size
 
 __all__ = ["Checkpoint"]
 
-# What scikit-learn's copy of an estimator has, and a map that goes on by itself has not: its `partial_fit` would end the
-# callbacks of the run once more.
+# What scikit-learn's copy of an estimator has, and a map that goes on by itself has not: its `partial_fit` would end
+# the callbacks of the run once more.
 OF_AN_EARLIER_FIT = ("labels_", "quantization_error_")
 OF_THE_RUN = ("_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks_to_teardown")
 

@@ -157,6 +157,12 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     --------
     sktopo.nn.TopographicLayer : The same map as a differentiable torch layer.
 
+    Notes
+    -----
+    Of parameters that are set after `fit`, `output`, `p_norm`, `neighborhood`, `winner`, `temperature` and `device` act
+    at once: they are questions to the map. `lattice`, `periodic` and `normalize` say what the map is: with other values
+    its methods raise a ValueError until they are set back or it is fitted again. All others act in training only.
+
     References
     ----------
     T. Kohonen, "Essentials of the self-organizing map", Neural Networks 37, 2013.
@@ -572,7 +578,7 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         sklearn.exceptions.NotFittedError
             If the map is not fitted.
         ValueError
-            If a parameter or the codebook was since set to what `load` would refuse.
+            If a parameter or the codebook was since set to what does not go with the map.
         OSError
             If the file cannot be written.
 

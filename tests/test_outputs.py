@@ -35,7 +35,7 @@ def test_huge_activations_have_a_mean(iris):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("output", "labels"), ("lattice", "hex"), ("winner", "far"), ("p_norm", 0.5)]
+    ("name", "value"), [("output", "labels"), ("neighborhood", "cone"), ("winner", "far"), ("p_norm", 0.5)]
 )
 def test_what_was_set_wrong_since_fit_is_named(name, value, iris):
     som = TopographicMap(4, 4, winner="local").fit(iris[0]).set_params(**{name: value})

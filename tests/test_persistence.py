@@ -109,7 +109,17 @@ def test_permissions_are_those_of_any_new_file_or_of_the_old_one(fitted, tmp_pat
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-@pytest.mark.parametrize("wrong", [{"output": "coords"}, {"height": 0}, {"p_norm": 0.3}, {"normalize": "x"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"output": "coords"},
+        {"height": 0},
+        {"p_norm": 0.3},
+        {"normalize": "x"},
+        {"lattice": "hexagonal"},
+        {"periodic": True},
+    ],
+)
 def test_what_load_would_refuse_is_not_saved(wrong, saved, fitted):
     before = saved.read_bytes()
     with pytest.raises(ValueError, match=next(iter(wrong))):
