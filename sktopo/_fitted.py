@@ -75,11 +75,15 @@ def codebook_of(estimator: Any) -> Tensor:
                 "set it back, or fit again."
             )
     given, expected = estimator.codebook_, (estimator.height_ * estimator.width_, estimator.n_features_in_)
-    shape = getattr(given, "shape", None)
-    if shape is None or tuple(shape) != expected:
+    is_array = hasattr(given, "shape") and hasattr(given, "dtype")
+    if not is_array or tuple(given.shape) != expected:
         raise ValueError(
             f"codebook_ must be an array of shape (n_units, n_features) = {expected}, got "
-            + (f"a {type(given).__name__}." if shape is None else f"{tuple(shape)}.")
+            + (f"{tuple(given.shape)}." if is_array else f"a {type(given).__name__}.")
+        )
+    if not str(given.dtype).endswith(("float32", "float64")) or getattr(given, "requires_grad", False):
+        raise ValueError(
+            f"codebook_ must hold float32 or float64 without gradients, not {given.dtype}: convert it, or detach it."
         )
     codebook = as_tensor(given)
     if not all(math.isfinite(end) for end in map(float, codebook.aminmax())):
