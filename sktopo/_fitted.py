@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sktopo._assignment import Averaging
 from sktopo._device import block_rows, numpy_dtype, resolve_device, torch_dtype, wide_dtype
-from sktopo._model import Model
+from sktopo._model import FACTS, Model
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
@@ -68,11 +68,11 @@ class FittedMap(Model):
 def codebook_of(estimator: Any) -> Tensor:
     """The codebook of an estimator, which its user may have replaced; NotFittedError if there is none."""
     check_is_fitted(estimator)
-    for name, fact in estimator._facts.items():
-        if getattr(estimator, name) != fact:
+    for name in FACTS:
+        value, fact = getattr(estimator, name), getattr(estimator, f"_fitted_{name}")
+        if value != fact:
             raise ValueError(
-                f"{name}={getattr(estimator, name)!r} was set after fit, whose map has {name}={fact!r}; "
-                "set it back, or fit again."
+                f"{name}={value!r} was set after fit, whose map has {name}={fact!r}; set it back, or fit again."
             )
     given, expected = estimator.codebook_, (estimator.height_ * estimator.width_, estimator.n_features_in_)
     is_array = hasattr(given, "shape") and hasattr(given, "dtype")

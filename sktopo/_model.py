@@ -13,6 +13,9 @@ from sktopo.lattices import LATTICES, Lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 from sktopo.nn import TopographicLayer
 
+# Parameters that say where units sit and what prototypes are.
+FACTS = ("lattice", "periodic", "normalize")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
@@ -43,8 +46,9 @@ class Model:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Parameters that say where units sit and what prototypes are, so that a fitted map has them for good."""
-        return {"lattice": self.lattice.name, "periodic": self.lattice.periodic, "normalize": self.normalize}
+        """What a fitted map is for good, as attributes of an estimator: values of the parameters in `FACTS`."""
+        values = (self.lattice.name, self.lattice.periodic, self.normalize)
+        return {f"_fitted_{name}": value for name, value in zip(FACTS, values, strict=True)}
 
     def nearest_of(self, codebook: Tensor, dtype: torch.dtype) -> Search:
         """A search for the nearest units of samples of a type."""

@@ -30,7 +30,7 @@ def restored(estimator: Any, stored: Stored) -> Any:
         estimator._validate_params()
         _check_fitted(estimator, fitted)
         facts = Model.described_by(estimator, fitted["height_"], fitted["width_"]).facts
-        vars(estimator).update(fitted, _facts=facts)
+        vars(estimator).update(fitted | facts)
         if stored.content["output"] not in (None, "default", "pandas", "polars"):
             raise ValueError(f"output goes into {stored.content['output']!r}")
         estimator.set_output(transform=stored.content["output"])
