@@ -1,7 +1,7 @@
 """A fitted map as the code below the estimator sees it: its geometry, its search, and new samples as a source.
 
-Only public parameters and attributes of the estimator are read, so metrics, outputs and the estimator itself ask the
-same object and give the same answer.
+Only parameters and attributes of the estimator are read (private ones say what it was trained as, `Model.facts`), so
+metrics, outputs and the estimator itself ask the same object and give the same answer.
 """
 
 import math
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sktopo._assignment import Averaging
 from sktopo._device import block_rows, numpy_dtype, resolve_device, torch_dtype, wide_dtype
-from sktopo._model import Model
+from sktopo._model import FACTS, Model
 from sktopo._namespaces import Namespace, as_tensor, check_same_namespace
 from sktopo._search import Search
 from sktopo._smoothing import make_smoother
@@ -43,11 +43,7 @@ class FittedMap(Model):
         if estimator.normalize:
             codebook = _of_unit_norm(codebook, float(estimator.p_norm))
         sides = (estimator.height_, estimator.width_)
-        fitted = cls.described_by(estimator, *sides, codebook=codebook, sigma=estimator.sigma_)
-        last_row = (fitted.lattice.height - 1) * fitted.lattice.row_spacing
-        if not math.isclose(float(estimator.unit_coordinates_[-1, 0]), last_row, rel_tol=1e-6):
-            raise ValueError(f"lattice={estimator.lattice!r} was set after fit; set it back, or fit again.")
-        return fitted
+        return cls.described_by(estimator, *sides, codebook=codebook, sigma=estimator.sigma_)
 
     def search(self, dtype: torch.dtype) -> Search:
         """A search for the nearest units of samples of a type."""
@@ -71,12 +67,22 @@ class FittedMap(Model):
 def codebook_of(estimator: Any) -> Tensor:
     """The codebook of an estimator, which its user may have replaced; NotFittedError if there is none."""
     check_is_fitted(estimator)
+    for name in FACTS:
+        value, fact = getattr(estimator, name), getattr(estimator, f"_fitted_{name}")
+        if value != fact:
+            raise ValueError(
+                f"{name}={value!r} was set after fit, whose map has {name}={fact!r}; set it back, or fit again."
+            )
     given, expected = estimator.codebook_, (estimator.height_ * estimator.width_, estimator.n_features_in_)
-    shape = getattr(given, "shape", None)
-    if shape is None or tuple(shape) != expected:
+    is_array = hasattr(given, "shape") and hasattr(given, "dtype")
+    if not is_array or tuple(given.shape) != expected:
         raise ValueError(
             f"codebook_ must be an array of shape (n_units, n_features) = {expected}, got "
-            + (f"a {type(given).__name__}." if shape is None else f"{tuple(shape)}.")
+            + (f"{tuple(given.shape)}." if is_array else f"a {type(given).__name__}.")
+        )
+    if not str(given.dtype).endswith(("float32", "float64")) or getattr(given, "requires_grad", False):
+        raise ValueError(
+            f"codebook_ must hold float32 or float64 without gradients, not {given.dtype}: convert it, or detach it."
         )
     codebook = as_tensor(given)
     if not all(math.isfinite(end) for end in map(float, codebook.aminmax())):
@@ -128,7 +134,7 @@ def answer(
 
 def answer_lazily(estimator: Any, X: Any, method: str, columns: int | None = None, dtype: Any = None) -> NDArray[Any]:
     """What a method says of a dask collection of samples, as a dask array: chunk by chunk, when it is computed."""
-    check_is_fitted(estimator)
+    codebook_of(estimator)
     check_dask_features(estimator, X, reset=False)
     return ask_lazily(estimator, X, method, columns, dtype)
 

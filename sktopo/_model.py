@@ -13,6 +13,9 @@ from sktopo.lattices import LATTICES, Lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 from sktopo.nn import TopographicLayer
 
+# Parameters that say where units sit and what prototypes are.
+FACTS = ("lattice", "periodic", "normalize")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
@@ -40,6 +43,12 @@ class Model:
             temperature=check_temperature(estimator.temperature),
             **others,
         )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a fitted map is for good, as attributes of an estimator: values of the parameters in `FACTS`."""
+        values = (self.lattice.name, self.lattice.periodic, self.normalize)
+        return {f"_fitted_{name}": value for name, value in zip(FACTS, values, strict=True)}
 
     def winner_of(
         self,

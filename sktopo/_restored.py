@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sktopo._device import is_available
+from sktopo._model import Model
 from sktopo._namespaces import as_numpy, as_tensor
 from sktopo.lattices import make_lattice
 from sktopo.persistence import Stored
@@ -32,7 +33,8 @@ def restored(estimator: Any, stored: Stored) -> Any:
         estimator.set_params(**parameters)
         estimator._validate_params()
         _check_fitted(estimator, fitted)
-        vars(estimator).update(fitted)
+        facts = Model.described_by(estimator, fitted["height_"], fitted["width_"]).facts
+        vars(estimator).update(fitted | facts)
         if stored.content["output"] not in (None, "default", "pandas", "polars"):
             raise ValueError(f"output goes into {stored.content['output']!r}")
         estimator.set_output(transform=stored.content["output"])

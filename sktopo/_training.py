@@ -238,6 +238,7 @@ def _learned(solver: str, problem: Problem, state: State, dtype: np.dtype[Any]) 
         statistics = statistics.moved(units, shares, lattice.n_units)
     mass, means = statistics.mass, problem.frame.from_frame_unclipped(statistics.means)
     return {
+        **problem.facts,
         "codebook_": _as_type(problem.frame.from_frame(codebook).cpu().numpy(), dtype),
         "unit_coordinates_": lattice.coordinates().numpy(),
         "height_": lattice.height,

@@ -100,15 +100,20 @@ def check_samples(
 
 
 def _checked_rows(X: Any, check: Callable[..., Any], library: Any = np) -> Any:
-    """What scikit-learn's `check` makes of rows; arrays of numbers stay as they are, in memory or on the disk."""
-    stays = isinstance(X, np.ndarray) and X.dtype.kind in "biuf"
+    """What scikit-learn's `check` makes of rows; arrays of numbers, and tensors of whole ones, stay as they are."""
     with naming_the_place(X):
-        if not stays:
-            types = library.float32 if all_single(X) else [library.float64, library.float32]
-            return check(X, dtype=types, accept_sparse="csr", ensure_all_finite="allow-nan")
+        if isinstance(X, torch.Tensor) and not X.is_floating_point():
+            return check(X, dtype=None)
+        if not (isinstance(X, np.ndarray) and X.dtype.kind in "biuf"):
+            return check(X, dtype=floating_types(X, library), accept_sparse="csr", ensure_all_finite="allow-nan")
         X = check(X, dtype=None, ensure_all_finite=False)
         check_finite(X)
     return X
+
+
+def floating_types(X: Any, library: Any) -> Any:
+    """Types in which rows of a library are taken, for scikit-learn's checks: float32 where all values have it."""
+    return library.float32 if all_single(X) else [library.float64, library.float32]
 
 
 def _checked_dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool, zero_weights: bool) -> DaskRows:

@@ -7,6 +7,11 @@ from sktopo._options import check_size
 
 __all__ = ["Checkpoint"]
 
+# What scikit-learn's copy of an estimator has, and a map that goes on by itself has not: its `partial_fit` would end
+# the callbacks of the run once more.
+OF_AN_EARLIER_FIT = ("labels_", "quantization_error_")
+OF_THE_RUN = ("_callback_fit_ctx", "_parent_callback_ctx", "_skl_callbacks_to_teardown")
+
 
 class Checkpoint:
     """Callback that makes a long `fit` resumable.
@@ -105,7 +110,7 @@ class Checkpoint:
         bool
             False: a checkpoint never stops a run.
         """
-        for name in ("labels_", "quantization_error_"):  # of an earlier fit
+        for name in (*OF_AN_EARLIER_FIT, *OF_THE_RUN):
             vars(fitted_estimator).pop(name, None)
         self.latest = fitted_estimator
         return False

@@ -31,10 +31,11 @@ from sktopo._validation import (
     check_supported,
     features_of_the_map,
     fit_context,
+    floating_types,
     output_container,
     parameter_constraints,
 )
-from sktopo._values import check_plain, check_tensor
+from sktopo._values import as_plain, check_tensor
 from sktopo.initialization import INITIALIZERS
 from sktopo.metrics import quantization_error
 from sktopo.nn import TopographicLayer
@@ -156,6 +157,12 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
     See Also
     --------
     sktopo.nn.TopographicLayer : The same map as a differentiable torch layer.
+
+    Notes
+    -----
+    Of parameters that are set after `fit`, `output`, `p_norm`, `neighborhood`, `winner`, `temperature` and `device` act
+    at once: they are questions to the map. `lattice`, `periodic` and `normalize` say what the map is: with other values
+    its methods raise a ValueError until they are set back or it is fitted again. All others act in training only.
 
     References
     ----------
@@ -451,11 +458,11 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
             self._check_columns(check_dask_shape(X), columns)
             return ask_lazily(self, X, "inverse_transform", self.n_features_in_)
         check_same_namespace(self, X, "inverse_transform")
-        check_plain(X)
+        X = as_plain(X)
         if isinstance(X, torch.Tensor):
             check_tensor(X)
         namespace = Namespace.of(X)
-        values = check_array(X, dtype=[namespace.library.float64, namespace.library.float32])
+        values = check_array(X, dtype=floating_types(X, namespace.library))
         self._check_columns(values.shape[1], columns)
         values = values if namespace.is_numpy else as_tensor(values)
         rows = chunk_rows(columns + self.n_features_in_ * output.n_corners)

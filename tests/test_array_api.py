@@ -9,6 +9,7 @@ from sklearn import config_context
 from sklearn.base import clone
 
 from sktopo import TopographicMap, chunk_statistics, update_codebook
+from sktopo._validation import check_samples
 from sktopo.metrics import quantization_error
 from sktopo.plotting import (
     ComponentPlanesDisplay,
@@ -64,6 +65,22 @@ def test_everything_follows_x(library, dtype, solver, iris, dispatch):
     assert isinstance(other.score(X), float)
     assert quantization_error(other, X) == pytest.approx(expected.quantization_error_, rel=1e-6)
     assert other.to_layer().codebook.shape == (16, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.bool])
+@pytest.mark.parametrize("solver", ["batch", "stream", "gradient"])
+def test_tensors_of_whole_numbers_are_cast_chunk_by_chunk(dtype, solver, iris, dispatch):
+    X = torch.from_numpy(iris[0] - iris[0].mean(axis=0) > 0 if dtype == torch.bool else iris[0] * 10).to(dtype)
+    som = TopographicMap(3, 3, solver=solver, random_state=0, max_iter=2)
+    assert check_samples(clone(som), X, reset=True)[0].dtype == dtype
+    expected, fitted = clone(som).fit(X.numpy()), clone(som).fit(X)
+    assert fitted.codebook_.dtype == torch.float64
+    np.testing.assert_array_equal(fitted.codebook_, expected.codebook_)
+    np.testing.assert_array_equal(fitted.predict(X), expected.predict(X.numpy()))
+    expected_distances = expected.set_params(output="distances").transform(X.numpy())
+    np.testing.assert_array_equal(fitted.set_params(output="distances").transform(X), expected_distances)
+    assert fitted.score(X) == expected.score(X.numpy())
+    assert fitted.partial_fit(X).n_iter_ > expected.n_iter_
 
 
 def test_partial_fit_follows_x(library, iris, dispatch):

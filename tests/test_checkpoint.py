@@ -11,6 +11,7 @@ import pytest
 from containers import DENSE, LAZY, LAZY_FRAMES, SPARSE
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.callback import ProgressBar
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -63,6 +64,17 @@ def test_the_latest_map_has_no_labels_of_an_earlier_fit(X, tmp_path):
     assert not hasattr(checkpoint.latest, "labels_")
     assert not hasattr(checkpoint.latest, "quantization_error_")
     assert len(som.labels_) == 200
+
+
+@pytest.mark.parametrize("inside", ["bare", "pipeline"])
+def test_the_latest_map_learns_on_beside_a_progress_bar(X, inside, tmp_path):
+    checkpoint, bar, som = Checkpoint(tmp_path / "checkpoint"), ProgressBar(), TopographicMap(4, 4, max_iter=3)
+    if inside == "bare":
+        som.set_callbacks(checkpoint, bar).fit(X)
+    else:
+        make_pipeline(som.set_callbacks(checkpoint)).set_callbacks(bar).fit(X)
+    assert len(checkpoint.latest.partial_fit(X).labels_) == len(X)
+    assert [name for name in vars(checkpoint.latest) if "callback" in name] == ["_skl_callbacks"]
 
 
 @pytest.mark.parametrize(("after", "every"), [(1, 1), (4, 1), (7, 3)])

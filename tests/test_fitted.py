@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.exceptions import NotFittedError
@@ -40,6 +41,10 @@ def test_wide_answers_come_in_small_chunks(iris):
         (lambda W: W[:, :3], r"= \(9, 4\), got \(9, 3\)"),
         (lambda W: W.reshape(3, 3, 4), r"= \(9, 4\), got \(3, 3, 4\)"),
         (lambda W: W.tolist(), "got a list"),
+        (pd.DataFrame, "must be an array of .*, got a DataFrame"),
+        (lambda W: W.round().astype(int), "codebook_ must hold float32 or float64.* not int64"),
+        (lambda W: W.astype(">f8"), "not >f8: convert it"),
+        (lambda W: torch.nn.Parameter(torch.from_numpy(W)), "without gradients.*, or detach it"),
         (lambda W: np.where(np.isclose(W, W.max()), np.nan, W), "codebook_ has missing or infinite values"),
         (lambda W: np.where(np.isclose(W, W.max()), -np.inf, W), "codebook_ has missing or infinite values"),
     ],

@@ -422,6 +422,8 @@ def test_scorers_travel_and_keep_their_requests(iris):
     assert routing.score.requests == {"sample_weight": "weight"}
     assert neg_quantization_error_scorer.get_metadata_routing().score.requests == {"sample_weight": None}
     assert trustworthiness_scorer.get_metadata_routing().score.requests == {}
+    assert repr(requesting) == "neg_quantization_error_scorer.set_score_request(sample_weight='weight')"
+    assert "scoring=trustworthiness_scorer)" in repr(GridSearchCV(TopographicMap(), {}, scoring=trustworthiness_scorer))
     importance = permutation_importance(
         TopographicMap(3, 3).fit(iris[0]),
         iris[0],

@@ -1,4 +1,7 @@
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from scipy.sparse import csr_array
@@ -20,6 +23,18 @@ def test_the_way_there_and_back_keeps_shape_and_type(iris, name, dtype):
     assert there.dtype == back.dtype == dtype
 
 
+@pytest.mark.parametrize(
+    "container",
+    [pl.DataFrame, pd.DataFrame, lambda a: pd.DataFrame(a).convert_dtypes(), lambda a: pa.table(pd.DataFrame(a)), list],
+)
+def test_the_way_back_keeps_float32_in_any_container(iris, container):
+    som = TopographicMap(4, 3).fit(iris[0])
+    places = som.transform(iris[0].astype(np.float32)) + np.float32(0.25)
+    back = som.inverse_transform(container(places))
+    assert back.dtype == np.float32
+    np.testing.assert_array_equal(back, som.inverse_transform(places))
+
+
 @pytest.mark.parametrize("name", ["coordinates", "distances"])
 def test_a_prototype_comes_back_as_itself(iris, name):
     fitted = FittedMap.of(TopographicMap(4, 3, lattice="hexagonal").fit(iris[0]))
@@ -35,7 +50,7 @@ def test_huge_activations_have_a_mean(iris):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("output", "labels"), ("lattice", "hex"), ("winner", "far"), ("p_norm", 0.5)]
+    ("name", "value"), [("output", "labels"), ("neighborhood", "cone"), ("winner", "far"), ("p_norm", 0.5)]
 )
 def test_what_was_set_wrong_since_fit_is_named(name, value, iris):
     som = TopographicMap(4, 4, winner="local").fit(iris[0]).set_params(**{name: value})

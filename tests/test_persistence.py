@@ -110,7 +110,15 @@ def test_permissions_are_those_of_any_new_file_or_of_the_old_one(fitted, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"output": "coords"}, {"height": 0}, {"p_norm": 0.3}, {"normalize": "x"}, {"lattice": "hexagonal"}]
+    "wrong",
+    [
+        {"output": "coords"},
+        {"height": 0},
+        {"p_norm": 0.3},
+        {"normalize": "x"},
+        {"lattice": "hexagonal"},
+        {"periodic": True},
+    ],
 )
 def test_what_load_would_refuse_is_not_saved(wrong, saved, fitted):
     before = saved.read_bytes()
@@ -121,7 +129,7 @@ def test_what_load_would_refuse_is_not_saved(wrong, saved, fitted):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("codebook_", np.ones((20, 4), dtype=int)), ("sigma_", 0.0), ("labels_", np.array([20])), ("loss_curve_", None)],
+    [("sigma_", 0.0), ("labels_", np.array([20])), ("loss_curve_", None)],
 )
 def test_attributes_that_load_would_refuse_are_not_saved(name, value, saved, fitted):
     before, changed = saved.read_bytes(), copy.deepcopy(fitted)

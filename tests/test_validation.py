@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse
 import torch
+from oracles import distances
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 
@@ -233,14 +234,20 @@ def test_hits_of_a_class_that_is_not_there_are_zero():
 @pytest.mark.parametrize(
     ("parameter", "message"),
     [
-        ({"lattice": "hexagonal"}, "lattice='hexagonal' was set after fit; set it back"),
-        ({"temperature": -1.0}, "temperature must be a finite number of at least 0, got -1.0"),
+        (
+            {"lattice": "hexagonal"},
+            "lattice='hexagonal' was set after fit, whose map has lattice='rectangular'; set it back",
+        ),
+        ({"periodic": True}, "periodic=True was set after fit, whose map has periodic=False; set it back"),
+        ({"normalize": True}, "normalize=True was set after fit, whose map has normalize=False; set it back"),
+        ({"temperature": -1.0}, "temperature.* must be a .*-1.0"),
     ],
 )
 def test_parameters_that_do_not_go_with_the_fit_are_named(parameter, message):
     som = TopographicMap(3, 3).fit(X).set_params(**parameter)
-    with pytest.raises(ValueError, match=message):
-        som.transform(X)
+    for ask in (som.transform, som.partial_fit):
+        with pytest.raises(ValueError, match=message):
+            ask(X)
 
 
 @pytest.mark.parametrize("parameter", [{"batch_size": -3}, {"batch_size": 2.5}, {"sigma_final": "wide"}])
@@ -248,6 +255,28 @@ def test_parameters_are_checked_at_every_partial_fit(parameter):
     som = TopographicMap(3, 3).partial_fit(X).set_params(**parameter)
     with pytest.raises(ValueError, match=f"'{next(iter(parameter))}' parameter"):
         som.partial_fit(X)
+
+
+@pytest.mark.parametrize("first", ["fit", "partial_fit", "load"])
+def test_parameters_that_wait_for_the_next_fit_change_no_answer(first, tmp_path):
+    som = TopographicMap(3, 4, periodic=np.True_, random_state=0, output="activations")
+    som = getattr(som, "fit" if first == "load" else first)(X)
+    if first == "load":
+        som.save(tmp_path / "map")
+        som = TopographicMap.load(tmp_path / "map")
+    before = som.transform(X)
+    som.set_params(height=9, width="auto", sigma_initial=9, sigma_final=0.1, init="random", solver="stream", max_iter=1)
+    np.testing.assert_array_equal(som.transform(X), before)
+    with pytest.raises(ValueError, match="periodic=False was set after fit"):
+        som.set_params(periodic=False).transform(X)
+    assert som.fit(X).transform(X).shape != before.shape
+
+
+@pytest.mark.parametrize("p_norm", [1, np.inf])
+def test_the_norm_of_a_question_may_be_another_than_fits(p_norm):
+    som = TopographicMap(3, 4).fit(X).set_params(p_norm=p_norm)
+    expected = distances(X, som.codebook_, p_norm).min(axis=1)
+    np.testing.assert_allclose(-som.score_samples(X), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("method", ["predict", "transform", "score", "score_samples", "hit_histogram"])

@@ -26,7 +26,7 @@ def as_source(
     Parameters
     ----------
     X : ndarray, CSR matrix or array, or Tensor, of shape (n, n_features)
-        Samples, float32 or float64; arrays of any numbers, which are cast chunk by chunk.
+        Samples, float32 or float64; arrays and tensors of any numbers, which are cast chunk by chunk.
     sample_weight : ndarray of shape (n,), optional
         Weights; None counts every row once.
     device : torch.device

@@ -11,7 +11,7 @@ class TensorSource(ArraySource):
     Parameters
     ----------
     X : Tensor of shape (n, n_features)
-        Samples, float32 or float64.
+        Samples; chunks of float32 stay so, others arrive in float64.
     sample_weight : ndarray of shape (n,), optional
         Weights; None counts every row once.
     device : torch.device
@@ -27,5 +27,5 @@ class TensorSource(ArraySource):
         return self._tensor(self._X[positions.to(self._X.device)])
 
     def _tensor(self, rows: Tensor) -> Tensor:
-        x = rows.contiguous().to(self.device)
+        x = rows.contiguous().to(self.device, self.dtype)
         return x if self._prepare is None else self._prepare(x)

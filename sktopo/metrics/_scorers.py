@@ -33,6 +33,11 @@ class Scorer:
         """The score of an estimator for samples."""
         return self._function(estimator, X, y, **weights)
 
+    def __repr__(self) -> str:
+        """Its name, as a search shows it, and what it requests."""
+        request = "" if self._request is None else f".set_score_request(sample_weight={self._request!r})"
+        return self._function.__name__ + request
+
     def set_score_request(self, *, sample_weight: bool | str | None) -> "Scorer":
         """The same scorer with a request for weights under metadata routing."""
         return Scorer(self._function, sample_weight)
