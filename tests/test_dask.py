@@ -98,8 +98,8 @@ import dask.array as da, numpy as np
 from sktopo import TopographicMap
 X = np.random.default_rng(0).normal(size=(300, 3))
 if __name__ == "__main__":
-    lazy = TopographicMap(3, 3).fit(da.from_array(X, chunks=(100, 3)))
-    print(np.array_equal(lazy.codebook_, TopographicMap(3, 3).fit(X).codebook_))
+    lazy = TopographicMap(3, 3, max_iter=1).fit(da.from_array(X, chunks=(100, 3)))
+    print(np.array_equal(lazy.codebook_, TopographicMap(3, 3, max_iter=1).fit(X).codebook_))
 """
 
 
