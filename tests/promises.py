@@ -1,4 +1,4 @@
-"""Run in full what the tests run in short: ``nox -s promises``, about half an hour on two idle cores.
+"""Run in full what the tests run in short: ``nox -s promises``, a quarter of an hour or more on two idle cores.
 
 Kills twenty times over, the stress test for a minute, the fuzzer for ten, ten million rows and a thousand fits. What
 came out is written to ``docs/explanation/results/promises.md``, which the page "What sktopo promises" shows.
