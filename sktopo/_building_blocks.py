@@ -71,7 +71,7 @@ def chunk_statistics(
     frame = _plain_frame(prototypes)
 
     def step(x: Tensor, weight: Tensor) -> UnitStatistics:
-        return UnitStatistics.of(frame, x, weight, search.bmu(x), len(prototypes))
+        return UnitStatistics.of(frame, [(x, weight, search.bmu(x))], len(prototypes))
 
     total = source.reduce(step)
     observed = None if total.observed is None else total.observed.contiguous()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sktopo._products import rounded_rows
+from sktopo._products import ROW_MULTIPLE, rounded_rows
 
 # Kinds of devices that are known.
 KINDS = ("cpu", "cuda", "mps")
@@ -163,7 +163,7 @@ def chunk_rows(n_features: int, n_rows: int | None = None) -> int:
         A multiple of 64: at most 25 600 rows and about 4 MB of float64. Many rows are cut into a multiple of 8 chunks,
         fewer into an even number of chunks that are worth handing to a worker, or one.
     """
-    largest = min(LARGEST_CHUNK, rounded_rows(CHUNK_BYTES // (8 * n_features)))
+    largest = min(LARGEST_CHUNK, max(1, CHUNK_BYTES // (8 * n_features) // ROW_MULTIPLE) * ROW_MULTIPLE)
     if n_rows is None:
         return largest
     if n_rows > largest:

@@ -1,6 +1,6 @@
 """What a map learns from: per-unit weighted counts and sums, which only ever add."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sktopo._device import blocks
 from sktopo._frame import Frame
+from sktopo._sources import added
 from sktopo._sparse import row_sums
 from sktopo._threads import is_forked, run_alone, scratch
 
@@ -75,19 +76,15 @@ class UnitStatistics:
         return cls.from_table(like.new_zeros(1, 1).expand(n_units, width + 2), width)
 
     @classmethod
-    def of(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
+    def of(cls, frame: Frame, chunks: Iterable[tuple[Tensor, Tensor, Tensor]], n_units: int) -> "UnitStatistics":
         """Statistics, in a frame, of samples that each went to one unit.
 
         Parameters
         ----------
         frame : Frame
             The frame in which to add up.
-        x : Tensor of shape (n, n_features)
-            Samples, dense or sparse; NaN means missing.
-        weight : Tensor of shape (n,)
-            Their weights.
-        unit : Tensor of int64 of shape (n,)
-            The unit of each.
+        chunks : iterable of tuple
+            Samples (n, n_features), dense or sparse, NaN means missing; their weights (n,); their units, int64 (n,).
         n_units : int
             Number of units.
 
@@ -96,23 +93,25 @@ class UnitStatistics:
         UnitStatistics
             Their sums.
         """
-        if x.is_sparse:
-            return cls._of_sparse(frame, x, weight, unit, n_units)
-        width = x.shape[1]
-        weighted = bool((weight != 1).any())
-        table = frame.scale.new_zeros(n_units, width + 2)
-        for rows in blocks(len(x), width + 2, table.itemsize):
-            values = scratch("values", rows.stop - rows.start, width + 2, table)
-            samples = frame.samples(x[rows], out=values[:, :width])
-            values[:, width] = 1
-            torch.linalg.vector_norm(samples, dim=1, out=values[:, width + 1]).square_()
-            if weighted:
-                weigh(values, weight[rows])
-            table.index_add_(0, unit[rows], values)
-        # NaN reaches the squares, so that looking for gaps costs complete data nothing
-        if bool(torch.isnan(table[:, width + 1]).any()):
-            return cls._of_incomplete(frame, x, weight, unit, n_units)
-        return cls.from_table(table, width)
+        return added(cls._parts(frame, chunks, n_units))
+
+    @classmethod
+    def _parts(
+        cls, frame: Frame, chunks: Iterable[tuple[Tensor, Tensor, Tensor]], n_units: int
+    ) -> Iterator["UnitStatistics"]:
+        """What adds up to the statistics of chunks; all complete dense samples are in the last."""
+        table = None
+        for x, weight, unit in chunks:
+            if x.is_sparse:
+                yield cls._of_sparse(frame, x, weight, unit, n_units)
+                continue
+            if table is None:
+                table = frame.scale.new_zeros(n_units, x.shape[1] + 2)
+            n = _add_complete(table, frame, x, weight, unit)
+            if n < len(x):
+                yield cls._of_incomplete(frame, x[n:], weight[n:], unit[n:], n_units)
+        if table is not None:
+            yield cls.from_table(table, table.shape[1] - 2)
 
     @classmethod
     def of_shares(cls, frame: Frame, x: Tensor, weight: Tensor, shares: Tensor) -> "UnitStatistics":
@@ -272,6 +271,22 @@ class UnitStatistics:
     def __getstate__(self) -> dict[str, Any]:
         """The sums alone travel; a table is made of them again."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _add_complete(table: Tensor, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor) -> int:
+    """Add samples to a table of sums up to the first block in which a value is missing; the number of those added."""
+    width, weighted = x.shape[1], bool((weight != 1).any())
+    for rows in blocks(len(x), width + 2, table.itemsize):
+        values = scratch("values", rows.stop - rows.start, width + 2, table)
+        samples = frame.samples(x[rows], out=values[:, :width])
+        values[:, width] = 1
+        squares = torch.linalg.vector_norm(samples, dim=1, out=values[:, width + 1]).square_()
+        if weighted:
+            weigh(values, weight[rows])
+        if bool(torch.isnan(squares).any()):  # which a missing value has reached
+            return int(rows.start)
+        table.index_add_(0, unit[rows], values)
+    return len(x)
 
 
 def _with_squares(samples: Tensor, *others: Tensor) -> Tensor:

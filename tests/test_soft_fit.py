@@ -252,9 +252,9 @@ def test_what_units_take_of_parts_of_the_rows_adds_up(iris, rng):
     problem = Problem(lattice=lattice, winner=WINNERS["local"], temperature=0.2, schedule=schedule, frame=frame)
     averaging = Averaging(make_smoother(lattice, problem.neighborhood).at(1.0), x, 16)
     assign = problem.assign(x[:16], averaging, x.dtype)
-    whole = assign(x, weight)
+    whole = assign([(x, weight)])
     for n in (2, 7, 150):
-        first, *others = [assign(x[i], weight[i]) for i in np.array_split(np.arange(150), n)]
+        first, *others = [assign([(x[i], weight[i])]) for i in np.array_split(np.arange(150), n)]
         parts = sum(others, first)
         np.testing.assert_allclose(parts.units.counts, whole.units.counts, rtol=1e-12)
         np.testing.assert_allclose(parts.units.sums, whole.units.sums, rtol=1e-10, atol=1e-12)

@@ -186,9 +186,14 @@ def test_steps_equal_the_loops(lattice, rng):
 def test_shares_of_a_step_add_up_to_the_step(shares, rng):
     X, weight = rng.normal(size=(1000, 3)), rng.uniform(size=1000)
     rows = ArraySource(X, weight, torch.device("cpu")).shuffled(torch.Generator()).part(100, 900)
-    result = rows.share_out(lambda x, a: a @ x, shares)
-    whole = rows.share_out(lambda x, a: a @ x, 1)
-    np.testing.assert_allclose(result.numpy(), whole.numpy(), rtol=1e-12)
+    result = rows.share_out(lambda chunks: sum(a @ x for x, a in chunks), shares, 128)
+    x, a = next(rows.chunks())
+    np.testing.assert_allclose(result.numpy(), a.numpy() @ x.numpy(), rtol=1e-12)
+
+
+def test_a_share_is_read_in_chunks(rng):
+    rows = ArraySource(rng.normal(size=(900, 3)), None, torch.device("cpu")).shuffled(torch.Generator()).part(0, 900)
+    assert rows.share_out(lambda chunks: [[len(x) for x, _ in chunks]], 2, 200) == [[200, 200, 112], [200, 188]]
 
 
 def test_steps_respect_the_batch_size(rng):

@@ -5,7 +5,7 @@ from oracles import batch_epoch, lattice_distances, neighborhood_matrix
 
 from sktopo import chunk_statistics
 from sktopo._fixed_point import Grid
-from sktopo._frame import DataRange
+from sktopo._frame import DataRange, Frame
 from sktopo._smoothing import make_smoother
 from sktopo._sources import ArraySource
 from sktopo._statistics import UnitStatistics, batch_update, distortion_sum
@@ -68,6 +68,27 @@ def test_integer_weights_equal_repeated_rows_to_the_bit(rng):
     a = first.statistics(totals(first, X, weight * 1.0, unit))
     b = second.statistics(totals(second, *repeated))
     assert all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("counts", "sums", "squares"))
+
+
+@pytest.mark.parametrize("first_gap", [None, 0, 70_000, 99_999])
+def test_chunks_equal_the_loops_wherever_the_first_gap_is(first_gap, rng):
+    n, width = 100_000, 3  # some blocks each
+    X, weight, unit = rng.normal(size=(n, width)), rng.uniform(size=n), rng.integers(0, 4, n)
+    weight[:5], X[1, 0], X[2, 1] = 0, np.nan, np.inf  # of rows that do not count
+    if first_gap is not None:
+        weight[first_gap], X[first_gap, 2] = 1, np.nan
+        X[rng.integers(first_gap, n, 50), 1] = np.nan
+    seen = ~np.isnan(X) & (weight > 0)[:, None]
+    frame = Frame(DataRange.of(ArraySource(X, weight, CPU)))
+    parts = [torch.from_numpy(part) for part in (X, weight, unit)]
+    chunks = zip(*(torch.split(part, 60_000) for part in parts), strict=True)
+    statistics = UnitStatistics.of(frame, chunks, 4)
+    mass, sums = np.zeros((4, width)), np.zeros((4, width))
+    np.add.at(mass, unit, np.where(seen, weight[:, None], 0))
+    np.add.at(sums, unit, np.where(seen, weight[:, None], 0) * np.where(seen, X, 0))
+    np.testing.assert_allclose(statistics.mass.expand(4, width).numpy(), mass, rtol=1e-9)
+    np.testing.assert_allclose(frame.from_frame(statistics.means).numpy(), sums / mass, rtol=1e-9, atol=1e-12)
+    assert (statistics.observed is None) == (first_gap is None)
 
 
 def test_rows_of_weight_zero_do_not_stretch_the_grid():

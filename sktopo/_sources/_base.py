@@ -206,16 +206,20 @@ class Subset(Source):
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Rows in their order."""
-        for places in self._slices(chunk_rows(self.n_features)):
-            yield self._rows(places)
+        return map(self._rows, _slices(0, self.n_rows, chunk_rows(self.n_features)))
 
-    def share_out(self, step: Callable[[Tensor, Tensor], Sum], shares: int) -> Sum:
-        """The sum of ``step(x, weight)`` over equal shares of the rows, added in their order."""
-        places = self._slices(rounded_rows(-(-self.n_rows // shares)))
-        return added(self._each(lambda part: step(*self._rows(part)), places))
+    def share_out(self, step: Callable[[Iterator[tuple[Tensor, Tensor]]], Sum], shares: int, size: int) -> Sum:
+        """The sum of ``step(chunks)`` over equal shares of the rows, added in their order.
 
-    def _slices(self, size: int) -> list[slice]:
-        return [slice(start, min(start + size, self.n_rows)) for start in range(0, self.n_rows, size)]
+        Dense chunks have at most `size` rows; what a step makes of sparse ones is dense, so that each share is one.
+        """
+        share = rounded_rows(-(-self.n_rows // shares))
+        size = size if self._whole.is_dense else share
+
+        def of_share(places: slice) -> Sum:
+            return step(map(self._rows, _slices(places.start, places.stop, size)))
+
+        return added(self._each(of_share, _slices(0, self.n_rows, share)))
 
     def _rows(self, places: slice) -> tuple[Tensor, Tensor]:
         """The rows at consecutive places of this subset, and their weights."""
@@ -265,6 +269,11 @@ def added(parts: Iterator[Sum]) -> Sum:
     for part in parts:
         total += part
     return total
+
+
+def _slices(start: int, stop: int, size: int) -> list[slice]:
+    """Consecutive slices of a size, of which the last may be shorter."""
+    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
 
 
 def evenly(fractions: Tensor, n_rows: int) -> Tensor:

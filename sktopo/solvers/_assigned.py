@@ -5,6 +5,7 @@ local errors, a cache-sized block of rows at a time, and their sums ``P^T a`` an
 one (T. Graepel, M. Burger, K. Obermayer, Phys. Rev. E 56, 1997).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,9 @@ from sktopo._search import Search
 from sktopo._sources import added
 from sktopo._sparse import dense_blocks
 from sktopo._statistics import UnitStatistics
+
+# Samples and their weights.
+Chunk = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,18 @@ class Assigned:
         return Assigned(self.units + other.units, self.entropy + other.entropy)
 
 
-def hard_shares(frame: Frame, x: Tensor, weight: Tensor, search: Search) -> Assigned:
+def hard_shares(frame: Frame, chunks: Iterable[Chunk], search: Search) -> Assigned:
     """Every sample goes to its winner as a whole; statistics in a frame."""
-    return Assigned(UnitStatistics.of(frame, x, weight, search.bmu(x), search.n_units))
+    won = ((x, weight, search.bmu(x)) for x, weight in chunks)
+    return Assigned(UnitStatistics.of(frame, won, search.n_units))
 
 
-def soft_shares(frame: Frame, x: Tensor, weight: Tensor, search: Search, temperature: float) -> Assigned:
+def soft_shares(frame: Frame, chunks: Iterable[Chunk], search: Search, temperature: float) -> Assigned:
     """Every unit takes its responsibility; `search` is for the least local error, in the widest type."""
     rows = block_rows(search.n_units, frame.scale.itemsize)
     return added(
         _soft_shares_of_block(frame, part, weight[places], search, temperature)
+        for x, weight in chunks
         for places, part in dense_blocks(x, rows)
     )
 

@@ -7,7 +7,7 @@ moderate.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -25,7 +25,7 @@ from sktopo.distances import normalized
 from sktopo.initialization import Moments
 from sktopo.lattices import Lattice
 from sktopo.schedules import ExponentialSchedule
-from sktopo.solvers._assigned import Assigned, hard_shares, soft_shares
+from sktopo.solvers._assigned import Assigned, Chunk, hard_shares, soft_shares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +50,8 @@ class Problem(Model):
         smooth_on: Lattice | None = None,
         *,
         lasting: bool = True,
-    ) -> Callable[[Tensor, Tensor], Assigned]:
-        """What the units of a codebook, in the data's own coordinates, take of a chunk of samples and weights.
+    ) -> Callable[[Iterable[Chunk]], Assigned]:
+        """What the units of a codebook, in the data's own coordinates, take of chunks of samples and weights.
 
         A hard assignment may look for winners coarse to fine, on a lattice on which the codebook is smooth; one that is
         not `lasting` meets few samples.

@@ -66,7 +66,8 @@ class BatchSolver(Solver):
         problem, grid, n_units = self.problem, self._grid, self.problem.lattice.n_units
         prototypes = grid.from_frame(codebook)
         if problem.temperature > 0:  # shares are no integers: they are summed in floating point
-            return self.source.reduce(problem.assign(prototypes, averaging, self.source.dtype))
+            assign = problem.assign(prototypes, averaging, self.source.dtype)
+            return self.source.reduce(lambda *chunk: assign([chunk]))
         search = problem.winner_of(prototypes, self.source.dtype, averaging)
         zeros = partial(grid.zeros, n_units)
 

@@ -85,7 +85,7 @@ class GradientSolver(Solver):
         codebook = problem.constrained(self._codebook(layer))
         averaging = Averaging(self._smoother.at(sigma), codebook, problem.lattice.n_units)
         assign = problem.assign(problem.frame.from_frame(codebook), averaging, source.dtype)
-        units = source.reduce(assign).units
+        units = source.reduce(lambda *chunk: assign([chunk])).units
         moved = movement(codebook, state.codebook, units)
         losses, passes = (*state.losses, loss), state.passes + share
         return State(codebook, sigma, units, problem.lattice, losses, passes, moved, optimizer.state_dict())

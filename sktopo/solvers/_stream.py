@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sktopo._assignment import Averaging
+from sktopo._device import chunk_rows
 from sktopo._frame import DataRange, Frame
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source, Subset
@@ -139,12 +140,13 @@ class Stage:
         smooth_on = self.lattice if is_smooth else None
         lasting = self.lattice == self.problem.lattice
         add_up = self.problem.assign(prototypes, averaging, rows.dtype, center, smooth_on, lasting=lasting)
-        return rows.share_out(add_up, self._shares(rows))
+        # a chunk may be as large as what is made of it
+        return rows.share_out(add_up, self._shares(rows), max(chunk_rows(rows.n_features), self.lattice.n_units))
 
     def _shares(self, rows: Subset) -> int:
-        """How many parts of a step are worth handing out; the number of threads has no part in it."""
+        """How many parts of a step are worth handing out, one or an even number, for any number of threads."""
         values = self.lattice.n_units * rows.n_features
-        most = max(2, min(MOST_SHARES, SHARES_VALUES // values))
+        most = max(2, min(MOST_SHARES, SHARES_VALUES // values) // 2 * 2)
         return max(1, min(most, int(rows.n_rows * values / WORTHWHILE) // 2 * 2))
 
     def _averaging(self, sigma: float) -> Averaging:
