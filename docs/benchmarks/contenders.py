@@ -220,9 +220,9 @@ class Contender:
         return find_spec(self.module) is not None
 
     def warm_up(self) -> None:
-        """Fit and predict a few rows, so that imports and thread pools do not count."""
-        rows = np.random.default_rng(0).random((256, 4), dtype=np.float32)
-        self.fit(rows, 4, 4, None).predict(rows)
+        """Fit and predict some rows, so that imports, thread pools and code that is loaded at first use do not count."""
+        rows = np.random.default_rng(0).random((512, 16), dtype=np.float32)
+        self.fit(rows, 16, 16, None).predict(rows)
 
 
 CONTENDERS = {
