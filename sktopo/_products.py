@@ -5,7 +5,7 @@ numbers of rows and columns are rounded up, and wide rows are summed in slices (
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -38,22 +38,58 @@ def rounded_rows(rows: int) -> int:
     return max(1, -(-rows // ROW_MULTIPLE)) * ROW_MULTIPLE
 
 
-def one_of_few_heights(rows: int, most: int) -> int:
-    """The height of a block that is not full: a library that generates code for each height should meet few of them.
+def heights(rows: int, most: int) -> list[int]:
+    """Heights of blocks that hold so many rows: a library that generates code for each height should meet few of them.
 
     Parameters
     ----------
     rows : int
-        Number of rows at hand, at most `most`.
+        Number of rows at hand.
     most : int
         Height of a full block, a multiple of 64.
 
     Returns
     -------
-    int
-        64 times a power of two, or `most`: as little as holds the rows.
+    list of int
+        Full blocks and, for the rows that are left over, 64 times powers of two or a full one: the least that holds
+        them, or smaller ones where these save more than an eighth.
     """
-    return min(most, ROW_MULTIPLE << max(0, math.ceil(rows / ROW_MULTIPLE) - 1).bit_length())
+    full, left = divmod(rows, most)
+    last = [min(most, _power_of_two(left))] if left else []
+    if left > ROW_MULTIPLE:
+        below = _power_of_two(left) // 2
+        more = [below, *heights(left - below, most)]
+        last = more if sum(more) < last[0] * 7 / 8 else last
+    return [most] * full + last
+
+
+def _power_of_two(rows: int) -> int:
+    """64 times the least power of two that holds the rows."""
+    return ROW_MULTIPLE << max(0, math.ceil(rows / ROW_MULTIPLE) - 1).bit_length()
+
+
+def stacked(values: Tensor, n: int, most: int) -> Iterator[tuple[slice, Tensor]]:
+    """Blocks of the first n rows of values that are as long as `heights` together; the last has its padding with it.
+
+    Parameters
+    ----------
+    values : Tensor of shape (m, n_columns)
+        Rows.
+    n : int
+        Number of rows that count.
+    most : int
+        Height of a full block.
+
+    Yields
+    ------
+    tuple
+        Places of the rows that count, and the block.
+    """
+    start = 0
+    # each call of torch may hand Python's lock to another worker, so all blocks are cut by one call
+    for block in torch.split(values, heights(n, most)):
+        yield slice(start, min(n, start + len(block))), block
+        start += len(block)
 
 
 def row_by_row(product: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:

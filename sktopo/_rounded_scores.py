@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sktopo._device import block_rows
 from sktopo._minima import first_minimum
-from sktopo._products import padded
+from sktopo._products import heights, padded, stacked
 from sktopo._right_factor import RightFactor
 from sktopo._threads import scratch
 
@@ -50,18 +50,14 @@ class RoundedScores:
         self._doubt = 2 * rounding * doubled, 2 * rounding * added
 
     def winners(self, samples: Tensor, n: int) -> tuple[Tensor, Tensor]:
-        """The least score's unit (n,) of each of the first n samples, and whether another unit may win in float64.
-
-        The number of all samples (m, n_features + 1) is one that `rounded_rows` gives.
-        """
+        """The least score's unit (n,) of the first n samples, and whether another unit may win in float64."""
         found = torch.empty(n, dtype=torch.int64, device="cpu")
         doubtful = torch.empty(n, dtype=torch.bool, device="cpu")
-        rounded = scratch("rounded", len(samples), samples.shape[1], self._right.values).copy_(samples)
-        rows = block_rows(self._n_units, rounded.itemsize)
-        for start in range(0, n, rows):
-            places = slice(start, min(n, start + rows))
-            part = rounded[start : start + rows]
-            scores = self._right.scores(part)[: places.stop - start, : self._n_units]
+        most = block_rows(self._n_units, self._right.values.itemsize)
+        rounded = scratch("rounded", sum(heights(n, most)), samples.shape[1], self._right.values)
+        rounded[:n].copy_(samples[:n])
+        for places, part in stacked(rounded, n, most):
+            scores = self._right.scores(part)[: places.stop - places.start, : self._n_units]
             winner = first_minimum(scores, found[places])[:, None]
             least = scores.gather(1, winner)[:, 0].double()
             scores.scatter_(1, winner, math.inf)

@@ -8,7 +8,7 @@ matrix products are reproducible row by row.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property, partial
 
 import torch
@@ -18,7 +18,7 @@ from sktopo._bands import make_bands
 from sktopo._device import block_rows, blocks, chunk_rows, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import minima
-from sktopo._products import one_of_few_heights, rounded_rows
+from sktopo._products import heights, stacked
 from sktopo._rounded_scores import FEWEST_ROWS, LARGEST_DOUBT, RoundedScores, make_rounded_scores
 from sktopo._scores import Scores, plain_scores
 from sktopo._sparse_search import SparseSearch
@@ -115,7 +115,7 @@ class Search:
     def _best(self, centered: Tensor, n: int, k: int) -> Tensor:
         """The k best units (n, k) of the first n centered rows."""
         found = torch.empty((k, n), dtype=torch.int64, device=centered.device)
-        for rows, samples in self._blocks(centered, n):
+        for rows, samples in stacked(centered, n, self._rows):
             minima(self._scores_of(samples, rows), found[:, rows])
         return found.T
 
@@ -126,7 +126,8 @@ class Search:
         if len(rows) > LARGEST_DOUBT * n:
             self._rounded = None
         if len(rows):
-            again = torch.zeros(rounded_rows(len(rows)), centered.shape[1], dtype=centered.dtype, device="cpu")
+            n_again = sum(heights(len(rows), self._rows))
+            again = torch.zeros(n_again, centered.shape[1], dtype=centered.dtype, device="cpu")
             torch.index_select(centered, 0, rows, out=again[: len(rows)])
             found[rows] = self._best(again, len(rows), 1)[:, 0]
         return found[:, None]
@@ -157,7 +158,7 @@ class Search:
         centered, exponent = self._centered(x, ends)
         if exponent is None:
             exponent = torch.full((len(x), 1), self._exponent, device=x.device)
-        for rows, samples in self._blocks(centered, len(x)):
+        for rows, samples in stacked(centered, len(x), self._rows):
             own = centered[rows, :-1]
             distance = self._scores.to_distance(self._scores_of(samples, rows), own)
             row, unit = torch.nonzero(self._scores.cancelled(distance, own), as_tuple=True)
@@ -183,13 +184,6 @@ class Search:
         """The same search for rows in which values are missing."""
         return self._scores.for_gaps(self.codebook, self.p_norm, self.normalize)
 
-    def _blocks(self, centered: Tensor, n: int) -> Iterator[tuple[slice, Tensor]]:
-        """The first `n` centered rows in consecutive blocks, the last of which has its padding with it."""
-        # Each call of torch may hand Python's lock to another worker, so all blocks are cut by one call.
-        for number, samples in enumerate(torch.split(centered, self._rows)):
-            start = number * self._rows
-            yield slice(start, min(n, start + self._rows)), samples
-
     def _scores_of(self, samples: Tensor, rows: slice) -> Tensor:
         """Scores (m, n_units) of a block without its padding, valid until this thread asks again."""
         return self._scores.of(samples)[: rows.stop - rows.start, : self.n_units]
@@ -202,9 +196,7 @@ class Search:
         equally far.
         """
         n, width = x.shape
-        full = n // self._rows * self._rows
-        height = one_of_few_heights(n - full, self._rows) if n > full else 0
-        centered = scratch("samples", full + height, width + 1, self._half_center)
+        centered = scratch("samples", sum(heights(n, self._rows)), width + 1, self._half_center)
         centered[:, width] = 1
         inside = centered[:n, :width]
         if max(-ends[0], ends[1]) <= self._ordinary:

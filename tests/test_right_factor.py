@@ -8,7 +8,7 @@ import torch
 from settings import threads
 
 from sktopo import TopographicMap, _right_factor
-from sktopo._products import one_of_few_heights, padded_units, rounded_rows
+from sktopo._products import heights, padded_units, rounded_rows, stacked
 from sktopo._right_factor import RightFactor
 
 
@@ -68,7 +68,38 @@ def test_float64_small_and_narrow_products_stay_with_the_blas(rng):
 
 
 @pytest.mark.parametrize(
-    ("rows", "height"), [(1, 64), (64, 64), (65, 128), (130, 256), (257, 448), (400, 448), (448, 448)]
+    ("rows", "most", "expected"),
+    [
+        (1, 448, [64]),
+        (64, 448, [64]),
+        (65, 448, [128]),
+        (192, 448, [128, 64]),
+        (200, 448, [256]),
+        (300, 448, [256, 64]),
+        (400, 448, [448]),
+        (448, 448, [448]),
+        (640, 2624, [512, 128]),
+        (704, 640, [640, 64]),
+        (1537, 2624, [1024, 512, 64]),
+        (1000, 2624, [1024]),
+        (2600, 2624, [2624]),
+        (1000, 64, [64] * 16),
+    ],
 )
-def test_blocks_that_are_not_full_have_one_of_few_heights(rows, height):
-    assert one_of_few_heights(rows, 448) == height
+def test_blocks_that_are_not_full_have_heights(rows, most, expected):
+    assert heights(rows, most) == expected
+
+
+@pytest.mark.parametrize("most", [64, 320, 448, 512, 2624])
+def test_blocks_hold_all_rows_and_little_more(most):
+    for rows in range(1, 3 * most):
+        found = heights(rows, most)
+        assert sum(found) >= rows > sum(found[:-1])
+        assert sum(found) <= 8 / 7 * rounded_rows(rows) + 64
+        assert all(height == most or height & (height - 1) == 0 for height in found)
+
+
+def test_places_of_blocks_are_those_of_their_rows():
+    values = torch.arange(704.0)[:, None]
+    found = [(places, block[0, 0].item(), len(block)) for places, block in stacked(values, 650, 512)]
+    assert found == [(slice(0, 512), 0, 512), (slice(512, 640), 512, 128), (slice(640, 650), 640, 64)]

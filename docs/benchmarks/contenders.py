@@ -220,7 +220,7 @@ class Contender:
         return find_spec(self.module) is not None
 
     def warm_up(self) -> None:
-        """Fit and predict some rows, so that imports, thread pools and code that is loaded at first use do not count."""
+        """Fit and predict some rows, so that imports, thread pools and what is loaded at first use do not count."""
         rows = np.random.default_rng(0).random((512, 16), dtype=np.float32)
         self.fit(rows, 16, 16, None).predict(rows)
 
