@@ -11,8 +11,11 @@ from sktopo._products import ROW_MULTIPLE, rounded_rows
 
 # Kinds of devices that are known.
 KINDS = ("cpu", "cuda", "mps")
-# Small enough to stay in a core's cache between the product and the argmin, large enough to pay for the calls.
-SCORE_BLOCK_BYTES = 2**20
+# Small enough to stay in a core's cache between one operation and the next, large enough to pay for the calls.
+BLOCK_BYTES = 2**20
+# A product with many units costs more a row where rows are few, which outweighs the cache: scores of so many rows may
+# take so much.
+WANTED_ROWS, LARGEST_BLOCK_BYTES = 256, 3 * 2**20
 CHUNK_BYTES = 4 * 2**20
 LARGEST_CHUNK = 25_600
 # Chunks come in multiples of this where there are many, so that two, four or eight workers have equal shares.
@@ -189,7 +192,9 @@ def block_rows(n_units: int, itemsize: int) -> int:
     int
         A multiple of 64.
     """
-    return min(LARGEST_CHUNK, rounded_rows(SCORE_BLOCK_BYTES // (n_units * itemsize)))
+    row = n_units * itemsize
+    many = min(WANTED_ROWS, LARGEST_BLOCK_BYTES // row // ROW_MULTIPLE * ROW_MULTIPLE)
+    return max(many, min(LARGEST_CHUNK, rounded_rows(BLOCK_BYTES // row)))
 
 
 def blocks(n: int, columns: int, itemsize: int) -> list[slice]:
@@ -207,7 +212,7 @@ def blocks(n: int, columns: int, itemsize: int) -> list[slice]:
     Returns
     -------
     list of slice
-        Of at most `block_rows` rows each, all `n` rows together.
+        All `n` rows together.
     """
-    size = block_rows(columns, itemsize)
+    size = min(LARGEST_CHUNK, rounded_rows(BLOCK_BYTES // (columns * itemsize)))
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
