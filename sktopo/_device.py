@@ -177,7 +177,7 @@ def chunk_rows(n_features: int, n_rows: int | None = None) -> int:
     return rounded_rows(-(-n_rows // chunks))
 
 
-def block_rows(n_units: int, itemsize: int) -> int:
+def block_rows(n_units: int, itemsize: int, n_bytes: int = BLOCK_BYTES) -> int:
     """Rows whose scores against all units fill one cache-sized block.
 
     Parameters
@@ -186,6 +186,8 @@ def block_rows(n_units: int, itemsize: int) -> int:
         Number of scores a row.
     itemsize : int
         Bytes a score.
+    n_bytes : int, default=1 MB
+        Bytes a block.
 
     Returns
     -------
@@ -194,7 +196,7 @@ def block_rows(n_units: int, itemsize: int) -> int:
     """
     row = n_units * itemsize
     many = min(WANTED_ROWS, LARGEST_BLOCK_BYTES // row // ROW_MULTIPLE * ROW_MULTIPLE)
-    return max(many, min(LARGEST_CHUNK, rounded_rows(BLOCK_BYTES // row)))
+    return max(many, min(LARGEST_CHUNK, rounded_rows(n_bytes // row)))
 
 
 def blocks(n: int, columns: int, itemsize: int) -> list[slice]:

@@ -57,6 +57,11 @@ class LocalEuclideanScores(LocalScores):
         self._right, self._repeats = RightFactor(right), Repeats(smoothed)
         self.factor = None if self._repeats else right[:, : len(centered)]
 
+    @property
+    def block_bytes(self) -> int:
+        """As the product wants it."""
+        return self._right.block_bytes(lasting=self.lasting)
+
     def of(self, samples: Tensor) -> Tensor:
         """One matrix product."""
         return self._repeats.copy_first(self._right.scores(samples, lasting=self.lasting))

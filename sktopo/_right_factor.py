@@ -9,11 +9,14 @@ from functools import cache, cached_property
 import torch
 from torch import Tensor
 
+from sktopo._device import BLOCK_BYTES
 from sktopo._products import scores, slices
 from sktopo._threads import scratch
 
 # With fewer features oneDNN gains nothing, and with fewer values too little to pay for the code that it generates.
 FEWEST_FEATURES, FEWEST_VALUES = 8, 2**12
+# Its calls cost more, so that larger blocks pay: docs/decisions/0008-onednn.md.
+LARGE_BLOCK_BYTES = 2 * BLOCK_BYTES
 
 
 class RightFactor:
@@ -28,6 +31,10 @@ class RightFactor:
 
     def __init__(self, values: Tensor) -> None:
         self.values = values
+
+    def block_bytes(self, *, lasting: bool = True) -> int:
+        """How large a block of scores should be."""
+        return LARGE_BLOCK_BYTES if lasting and _suits_onednn(self.values) else BLOCK_BYTES
 
     def scores(self, samples: Tensor, *, lasting: bool = True) -> Tensor:
         """``|w|^2 - 2 x.w`` of a block (n, n_columns), in memory that is valid until this thread asks again.

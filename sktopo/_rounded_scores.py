@@ -53,7 +53,7 @@ class RoundedScores:
         """The least score's unit (n,) of the first n samples, and whether another unit may win in float64."""
         found = torch.empty(n, dtype=torch.int64, device="cpu")
         doubtful = torch.empty(n, dtype=torch.bool, device="cpu")
-        most = block_rows(self._n_units, self._right.values.itemsize)
+        most = block_rows(self._n_units, self._right.values.itemsize, self._right.block_bytes())
         rounded = scratch("rounded", sum(heights(n, most)), samples.shape[1], self._right.values)
         rounded[:n].copy_(samples[:n])
         for places, part in stacked(rounded, n, most):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from sktopo._device import wide_dtype
+from sktopo._device import BLOCK_BYTES, wide_dtype
 from sktopo._masked_search import MaskedSearch
 from sktopo._minima import Repeats
 from sktopo._powers import LARGEST_DIRECT_POWER, elementwise_power, multiplies_out, sums_of_powers
@@ -38,6 +38,11 @@ class Scores(ABC):
         self.p_norm = p_norm
         digits = int(-math.log2(torch.finfo(centered.dtype).eps))
         self.largest_exponent = digits + 16  # beyond it the codebook is below the sample's last digit
+
+    @property
+    def block_bytes(self) -> int:
+        """How large a block of scores should be."""
+        return BLOCK_BYTES
 
     def for_sparse_rows(self, codebook: Tensor, p_norm: float) -> SparseSearch:
         """The same search for sparse rows."""
@@ -79,6 +84,11 @@ class EuclideanScores(Scores):
         self._sqnorm = torch.sum(centered.square(), dim=1, out=right[-1, :n_units])
         self._right, self._repeats = RightFactor(right), Repeats(centered)
         self.factor = None if self._repeats else right[:, :n_units]
+
+    @property
+    def block_bytes(self) -> int:
+        """As the product wants it."""
+        return self._right.block_bytes(lasting=self.lasting)
 
     def of(self, samples: Tensor) -> Tensor:
         """One matrix product."""

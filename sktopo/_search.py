@@ -89,7 +89,7 @@ class Search:
         self._minus_center = self._half_center * -(2.0**-self._exponent)
         self._ordinary = _largest_ordinary(dtype, offset, self._scores.largest_exponent + self._exponent)
         self._bands = None if smooth_on is None else make_bands(self._scores.factor, smooth_on)
-        self._rows = block_rows(self.n_units, dtype.itemsize)
+        self._rows = block_rows(self.n_units, dtype.itemsize, self._scores.block_bytes)
 
     def bmu(self, x: Tensor) -> Tensor:
         """Best matching units of a chunk: int64 (n,), ties to the lowest unit."""

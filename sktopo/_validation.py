@@ -20,7 +20,7 @@ from sktopo._device import machine_memory
 from sktopo._namespaces import Namespace, as_numpy, as_tensor, dispatches
 from sktopo._options import check_sigma, check_total_weight, chosen
 from sktopo._sources import DaskRows, all_single, in_a_partition, is_dask
-from sktopo._values import as_plain, canonical, check_finite, check_gaps, check_plain, check_tensor, naming_the_place
+from sktopo._values import as_plain, canonical, check_gaps, check_plain, check_tensor, has_gaps, naming_the_place
 from sktopo.lattices import LATTICES, Lattice, make_lattice
 from sktopo.neighborhoods import NEIGHBORHOODS, Neighborhood
 
@@ -92,23 +92,26 @@ def check_samples(
         check_tensor(X)
         X = X if dispatches() else X.numpy()
     library = Namespace.of(X).library
-    X = _checked_rows(X, partial(validate_data, estimator, reset=reset), library)
+    X, complete = _checked_rows(X, partial(validate_data, estimator, reset=reset), library)
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0], zero=zero_weights)
     X = canonical(X) if library is np else as_tensor(X)
-    check_gaps(X, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
+    if not complete:
+        check_gaps(X, weight, getattr(estimator, "feature_names_in_", None), columns_too=reset)
     return X, weight
 
 
-def _checked_rows(X: Any, check: Callable[..., Any], library: Any = np) -> Any:
-    """What scikit-learn's `check` makes of rows; arrays of numbers, and tensors of whole ones, stay as they are."""
+def _checked_rows(X: Any, check: Callable[..., Any], library: Any = np) -> tuple[Any, bool]:
+    """What scikit-learn's `check` makes of rows, and whether it is known that no value is missing.
+
+    Arrays of numbers, and tensors of whole ones, stay as they are.
+    """
     with naming_the_place(X):
         if isinstance(X, torch.Tensor) and not X.is_floating_point():
-            return check(X, dtype=None)
+            return check(X, dtype=None), True
         if not (isinstance(X, np.ndarray) and X.dtype.kind in "biuf"):
-            return check(X, dtype=floating_types(X, library), accept_sparse="csr", ensure_all_finite="allow-nan")
+            return check(X, dtype=floating_types(X, library), accept_sparse="csr", ensure_all_finite="allow-nan"), False
         X = check(X, dtype=None, ensure_all_finite=False)
-        check_finite(X)
-    return X
+        return X, not has_gaps(X)
 
 
 def floating_types(X: Any, library: Any) -> Any:
@@ -209,10 +212,11 @@ def check_rows(X: Any, sample_weight: ArrayLike | None) -> tuple[Any, NDArray[np
         check_tensor(X)
         X = as_numpy(X)
     with sklearn.config_context(array_api_dispatch=False):
-        X = _checked_rows(X, check_array)
+        X, complete = _checked_rows(X, check_array)
     weight = None if sample_weight is None else _checked_weight(sample_weight, X.shape[0])
     X = canonical(X)
-    check_gaps(X, weight, columns_too=False)
+    if not complete:
+        check_gaps(X, weight, columns_too=False)
     return X, weight
 
 

@@ -123,11 +123,17 @@ def canonical(X: Any) -> Any:
     return X
 
 
-def check_finite(X: NDArray[Any]) -> None:
-    """Raise scikit-learn's ValueError for an infinite value; of all rows at once a NaN would make it test a copy."""
+def has_gaps(X: NDArray[Any]) -> bool:
+    """Whether a value of an array of numbers is missing; raises scikit-learn's ValueError for one that is infinite."""
+    gaps = False
     if X.dtype.kind == "f":
-        for rows in _parts(X):
-            assert_all_finite(floating(X[rows]), allow_nan=True, input_name="X")
+        for places in _parts(X):
+            rows = floating(X[places])
+            least, greatest = float(rows.min()), float(rows.max())  # the second pass finds the rows in a cache
+            if not (math.isfinite(least) and math.isfinite(greatest)):
+                gaps = True
+                assert_all_finite(rows, allow_nan=True, input_name="X")
+    return gaps
 
 
 def _parts(X: Any) -> Iterator[slice]:
