@@ -178,7 +178,7 @@ def chunk_rows(n_features: int, n_rows: int | None = None) -> int:
 
 
 def block_rows(n_units: int, itemsize: int, n_bytes: int = BLOCK_BYTES) -> int:
-    """Rows whose scores against all units fill one cache-sized block.
+    """Rows whose scores against all units fill one block: up to 256 rows may take more bytes than it should have.
 
     Parameters
     ----------
@@ -186,8 +186,8 @@ def block_rows(n_units: int, itemsize: int, n_bytes: int = BLOCK_BYTES) -> int:
         Number of scores a row.
     itemsize : int
         Bytes a score.
-    n_bytes : int, default=1 MB
-        Bytes a block.
+    n_bytes : int, default=2**20
+        Bytes that a block should have.
 
     Returns
     -------
