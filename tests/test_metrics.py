@@ -201,6 +201,13 @@ def test_the_rounding_of_a_mean_is_no_spread(value, n, weight):
     assert explained_variance(som, X.astype(np.float32), sample_weight=np.full(n, weight)) == 0
 
 
+def test_a_feature_that_no_sample_has_is_no_spread(iris):
+    som = TopographicMap(2, 2, max_iter=1).fit(iris[0])
+    X = np.full((30, 4), 0.1)
+    X[:, 2] = np.nan
+    assert explained_variance(som, X) == 0
+
+
 @pytest.mark.parametrize(("lattice", "periodic", "neighbors"), SHAPES)
 @pytest.mark.parametrize("p", [1.0, 2.0, np.inf])
 def test_combined_error_equals_the_loop(digits, lattice, periodic, neighbors, p):
