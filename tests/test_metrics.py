@@ -255,6 +255,19 @@ def test_topographic_product_does_not_depend_on_where_the_data_are(digits, scale
     assert topographic_product(som) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize(("p", "far"), [(1, 1e12), (2, 1e12), (2, 1e200), (7, 1e50), (np.inf, 1e200)])
+def test_a_prototype_far_away_leaves_the_others_their_order(rng, p, far):
+    W = rng.normal(size=(12, 3))
+    som = TopographicMap(3, 4, p_norm=p, max_iter=1).fit(rng.normal(size=(50, 3)))
+    products = []
+    for factor in (1e4, 1e5, far):
+        som.codebook_ = W.copy()
+        som.codebook_[5] *= factor
+        products.append(topographic_product(som))
+    growth = np.diff(products) / np.diff(np.log10([1e4, 1e5, far]))  # once it is the farthest its logarithm counts
+    assert growth[1] == pytest.approx(growth[0], rel=1e-3)
+
+
 def test_prototypes_that_nearly_meet_have_a_topographic_product():
     som = TopographicMap(2, 3).fit(np.arange(12.0).reshape(6, 2))
     som.codebook_ = np.arange(12.0).reshape(6, 2)
@@ -296,6 +309,18 @@ def test_ranks_do_not_depend_on_the_order_of_the_samples(digits, rng):
     other = X[rng.permutation(400)]
     for measure in (trustworthiness, continuity):
         assert measure(som, other) == pytest.approx(measure(som, X), rel=1e-12)
+
+
+@pytest.mark.parametrize(("p", "far"), [(1, 1e200), (2, 1e200), (7, 1e50), (np.inf, 1e200)])
+def test_a_row_far_away_leaves_the_others_their_ranks(iris, p, far):
+    X = iris[0] - iris[0].mean(axis=0)
+    som = TopographicMap(4, 4, p_norm=p).fit(X)
+    remote = X.copy()
+    remote[0] *= 1e3
+    for measure in (trustworthiness, continuity):
+        expected = measure(som, remote)
+        # seen from so far, all others are as far
+        assert measure(som, np.concatenate([X[:1] * far, X[1:]])) == pytest.approx(expected, abs=0.01)
 
 
 def test_ranks_of_a_sample_of_the_rows(digits):
