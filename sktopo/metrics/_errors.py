@@ -220,7 +220,7 @@ def explained_variance(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | Non
 
     References
     ----------
-    S. Kaski and K. Lagus, "Comparing self-organizing maps", Proc. ICANN, 1996.
+    A. W. F. Edwards and L. L. Cavalli-Sforza, "A method for cluster analysis", Biometrics 21, 1965.
 
     Examples
     --------
