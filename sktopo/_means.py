@@ -81,6 +81,8 @@ def near_one(values: Tensor) -> tuple[Tensor, int]:
     int
         The power's exponent.
     """
+    if not values.numel():  # sparse rows of zeros hold no numbers
+        return values, 0
     largest = float(torch.nan_to_num(values.abs(), nan=0.0, posinf=torch.inf).max())
     lowest = 8 - math.frexp(torch.finfo(values.dtype).max)[1]
     exponent = max(lowest, math.frexp(largest)[1]) if math.isfinite(largest) else 0

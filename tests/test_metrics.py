@@ -185,6 +185,12 @@ def test_explained_variance_equals_the_loop(iris, p_norm):
     assert explained_variance(som, X, sample_weight=weight) == pytest.approx(1 - unexplained / spread, rel=1e-9)
 
 
+@pytest.mark.parametrize("measure", MEASURES)
+def test_sparse_rows_of_nothing_but_zeros_are_dense_ones(iris, measure):
+    som = TopographicMap(3, 3).fit(iris[0])
+    assert measure(som, csr_array((20, 4))) == measure(som, np.zeros((20, 4)))
+
+
 def test_samples_without_spread_are_explained_or_not(iris):
     som = TopographicMap(3, 3).fit(iris[0])
     assert explained_variance(som, np.repeat(som.codebook_[:1], 3, axis=0)) == 1
