@@ -16,6 +16,8 @@ from sktopo._sources import Source, positively_weighted
 
 # A smaller sum of products may have lost parts to underflow.
 SMALLEST_SUM = 2.0**-60
+# Powers of numbers that `within_powers` has scaled stay below about 2 to this.
+POWER_BITS = 960
 
 
 def chunk_mean(values: Tensor, weight: Tensor) -> tuple[float, float]:
@@ -79,10 +81,30 @@ def near_one(values: Tensor) -> tuple[Tensor, int]:
     int
         The power's exponent.
     """
+    if not values.numel():  # sparse rows of zeros hold no numbers
+        return values, 0
     largest = float(torch.nan_to_num(values.abs(), nan=0.0, posinf=torch.inf).max())
     lowest = 8 - math.frexp(torch.finfo(values.dtype).max)[1]
     exponent = max(lowest, math.frexp(largest)[1]) if math.isfinite(largest) else 0
     return values * 2.0**-exponent, exponent
+
+
+def within_powers(values: Tensor, p_norm: float) -> Tensor:
+    """Numbers times a power of two that leaves powers of the small ones all the range below those of the largest.
+
+    Parameters
+    ----------
+    values : Tensor of float64
+        Of any shape; missing values (NaN) stay missing.
+    p_norm : float
+        Order of the powers, at least 1, or inf.
+
+    Returns
+    -------
+    Tensor
+        Numbers in whose differences a far one does not drown the others.
+    """
+    return near_one(values)[0] * math.ldexp(1.0, int(POWER_BITS // p_norm))
 
 
 def mean_over_samples(per_row: Callable[[Tensor], Tensor], source: Source) -> float:

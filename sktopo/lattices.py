@@ -232,7 +232,7 @@ class Lattice(ABC):
             If this lattice has no such neighborhood.
         """
         neighbors = self.default_neighbors if neighbors is None else neighbors
-        if neighbors not in self.adjacency_norms:
+        if neighbors not in [*self.adjacency_norms]:  # a list has no hash
             known = " or ".join([*map(str, self.adjacency_norms), "None"])
             raise ValueError(f"neighbors={neighbors!r} is not defined on this lattice; use {known}.")
         coordinates = self.coordinates()

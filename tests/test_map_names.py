@@ -97,6 +97,14 @@ def test_names_follow_the_size_of_the_figure(digits):
     assert len(names_on(display)) == (display.labels_ >= 0).sum() > few
 
 
+def test_names_of_regions_can_be_read_on_a_dark_page():
+    with plt.style.context("dark_background"):
+        display = LabelMapDisplay(np.eye(2).repeat(200, axis=0), np.array(["setosa", "virginica"]), (20, 20)).plot()
+        texts = names_on(display)
+    assert [text.get_text() for text in texts] == ["setosa", "virginica"]
+    assert {text.get_color() for text in texts} == {"black"}  # the halo is white
+
+
 def test_long_names_are_cut_to_their_regions_and_stand_whole_in_the_legend():
     assert [shortened("polyethylene", room) for room in (3, 4, 8, 12)] == ["", "pol…", "polyeth…", "polyethylene"]
     long = "Provence-Alpes-Côte d'Azur region"

@@ -185,6 +185,12 @@ def test_explained_variance_equals_the_loop(iris, p_norm):
     assert explained_variance(som, X, sample_weight=weight) == pytest.approx(1 - unexplained / spread, rel=1e-9)
 
 
+@pytest.mark.parametrize("measure", MEASURES)
+def test_sparse_rows_of_nothing_but_zeros_are_dense_ones(iris, measure):
+    som = TopographicMap(3, 3).fit(iris[0])
+    assert measure(som, csr_array((20, 4))) == measure(som, np.zeros((20, 4)))
+
+
 def test_samples_without_spread_are_explained_or_not(iris):
     som = TopographicMap(3, 3).fit(iris[0])
     assert explained_variance(som, np.repeat(som.codebook_[:1], 3, axis=0)) == 1
@@ -199,6 +205,13 @@ def test_the_rounding_of_a_mean_is_no_spread(value, n, weight):
     som = TopographicMap(2, 2, max_iter=1, solver="batch").fit(np.concatenate([X, X + 1]))
     assert explained_variance(som, X, sample_weight=np.full(n, weight)) == 0
     assert explained_variance(som, X.astype(np.float32), sample_weight=np.full(n, weight)) == 0
+
+
+def test_a_feature_that_no_sample_has_is_no_spread(iris):
+    som = TopographicMap(2, 2, max_iter=1).fit(iris[0])
+    X = np.full((30, 4), 0.1)
+    X[:, 2] = np.nan
+    assert explained_variance(som, X) == 0
 
 
 @pytest.mark.parametrize(("lattice", "periodic", "neighbors"), SHAPES)
@@ -248,6 +261,19 @@ def test_topographic_product_does_not_depend_on_where_the_data_are(digits, scale
     assert topographic_product(som) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize(("p", "far"), [(1, 1e12), (2, 1e12), (2, 1e200), (7, 1e50), (np.inf, 1e200)])
+def test_a_prototype_far_away_leaves_the_others_their_order(rng, p, far):
+    W = rng.normal(size=(12, 3))
+    som = TopographicMap(3, 4, p_norm=p, max_iter=1).fit(rng.normal(size=(50, 3)))
+    products = []
+    for factor in (1e4, 1e5, far):
+        som.codebook_ = W.copy()
+        som.codebook_[5] *= factor
+        products.append(topographic_product(som))
+    growth = np.diff(products) / np.diff(np.log10([1e4, 1e5, far]))  # once it is the farthest its logarithm counts
+    assert growth[1] == pytest.approx(growth[0], rel=1e-3)
+
+
 def test_prototypes_that_nearly_meet_have_a_topographic_product():
     som = TopographicMap(2, 3).fit(np.arange(12.0).reshape(6, 2))
     som.codebook_ = np.arange(12.0).reshape(6, 2)
@@ -289,6 +315,18 @@ def test_ranks_do_not_depend_on_the_order_of_the_samples(digits, rng):
     other = X[rng.permutation(400)]
     for measure in (trustworthiness, continuity):
         assert measure(som, other) == pytest.approx(measure(som, X), rel=1e-12)
+
+
+@pytest.mark.parametrize(("p", "far"), [(1, 1e200), (2, 1e200), (7, 1e50), (np.inf, 1e200)])
+def test_a_row_far_away_leaves_the_others_their_ranks(iris, p, far):
+    X = iris[0] - iris[0].mean(axis=0)
+    som = TopographicMap(4, 4, p_norm=p).fit(X)
+    remote = X.copy()
+    remote[0] *= 1e3
+    for measure in (trustworthiness, continuity):
+        expected = measure(som, remote)
+        # seen from so far, all others are as far
+        assert measure(som, np.concatenate([X[:1] * far, X[1:]])) == pytest.approx(expected, abs=0.01)
 
 
 def test_ranks_of_a_sample_of_the_rows(digits):

@@ -220,7 +220,7 @@ def explained_variance(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | Non
 
     References
     ----------
-    S. Kaski and K. Lagus, "Comparing self-organizing maps", Proc. ICANN, 1996.
+    A. W. F. Edwards and L. L. Cavalli-Sforza, "A method for cluster analysis", Biometrics 21, 1965.
 
     Examples
     --------
@@ -238,7 +238,7 @@ def explained_variance(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | Non
     # the rows are of unit norm already, and their mean is no prototype
     from_mean = distances_to_bmu(replace(fitted, codebook=mean, normalize=False), source.dtype)
     size = mean_over_samples(from_mean, source)
-    extent = DataRange.of(source)
+    extent = DataRange.of(source).settled()
     # the mean of rows that are all alike may differ from them by its rounding
     if size == 0 or torch.equal(extent.low, extent.high):
         return float(mean_over_samples(to_bmu, source) == 0)

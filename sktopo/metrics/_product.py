@@ -9,12 +9,12 @@ from torch import Tensor
 from sktopo._device import block_rows
 from sktopo._fitted import FittedMap
 from sktopo._forks import in_any_process
-from sktopo._means import near_one
+from sktopo._means import within_powers
 from sktopo._pipelines import last_step
 from sktopo._threads import map_chunks
 from sktopo.distances import minkowski
 
-# Distances that agree to so many decimals are ties; those of prototypes are of about 1.
+# Distances whose logarithms agree to so many decimals are ties.
 DECIMALS = 9
 
 
@@ -25,8 +25,8 @@ def topographic_product(map: Any) -> float:
     ``P = 1 / (K (K - 1)) sum_j sum_{k=1}^{K-1} 1 / (2 k) sum_{l=1}^{k} log(Q1(j, l) Q2(j, l))`` over the K units, where
     ``Q1`` compares the distance of prototype `j` to that of its l-th neighbor on the lattice with the distance to its
     l-th neighbor among the prototypes, and ``Q2`` does so for distances on the lattice. Units at equal lattice
-    distance have no order of their own: distances are compared to 9 decimals, and ties go by unit number, which makes
-    the value reproducible but not the same for a mirrored map.
+    distance have no order of their own: distances that differ by less than about a billionth of themselves are ties,
+    which go by unit number; so the value is reproducible, but not the same for a mirrored map.
 
     Parameters
     ----------
@@ -63,9 +63,7 @@ def topographic_product(map: Any) -> float:
     n_units, units = fitted.lattice.n_units, torch.arange(fitted.lattice.n_units, device="cpu")
     if n_units == 1:
         return 0.0
-    # no shift and no scale changes a ratio of distances
-    codebook, _ = near_one(fitted.codebook.cpu().double())
-    codebook, _ = near_one(codebook - codebook.mean(dim=0))
+    codebook = within_powers(fitted.codebook.cpu().double(), fitted.p_norm)  # no scale changes a ratio of distances
     # the ways to neighbor l = 1 .. K - 1 count in all means over k >= l
     tail = (0.5 / units[1:].double()).flip(0).cumsum(0).flip(0)
 
@@ -73,19 +71,18 @@ def topographic_product(map: Any) -> float:
         on_lattice = fitted.lattice.sqdist_to_all(rows).sqrt()
         among = minkowski(codebook[rows], codebook, fitted.p_norm)
         _check_apart(among, rows)
-        near_lattice, near_prototype = (
-            _order(distance.round(decimals=DECIMALS), rows) for distance in (on_lattice, among)
-        )
-        logarithm = among.log().gather(1, near_lattice) - among.log().gather(1, near_prototype)
-        logarithm += on_lattice.log().gather(1, near_lattice) - on_lattice.log().gather(1, near_prototype)
+        on_lattice, among = on_lattice.log(), among.log()
+        near_lattice, near_prototype = (_order(each.round(decimals=DECIMALS), rows) for each in (on_lattice, among))
+        logarithm = among.gather(1, near_lattice) - among.gather(1, near_prototype)
+        logarithm += on_lattice.gather(1, near_lattice) - on_lattice.gather(1, near_prototype)
         return float((logarithm @ tail).sum())
 
     return math.fsum(map_chunks(of_units, torch.split(units, block_rows(n_units, 8)))) / (n_units * (n_units - 1))
 
 
-def _order(distance: Tensor, own: Tensor) -> Tensor:
+def _order(logarithm: Tensor, own: Tensor) -> Tensor:
     """Units by ascending distance (n, n_units - 1), ties by number, without the row's own."""
-    others = distance.scatter(1, own[:, None], -1.0)
+    others = logarithm.scatter(1, own[:, None], -math.inf)
     return others.argsort(dim=1, stable=True)[:, 1:]
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from sktopo._device import block_rows, chunk_rows
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
-from sktopo._means import near_one
+from sktopo._means import near_one, within_powers
 from sktopo._options import check_size
 from sktopo._pipelines import unwrapped
 from sktopo._sparse import dense_blocks, with_values
@@ -158,9 +158,11 @@ class _Places:
         self._fitted: FittedMap = fitted
         self._bmu = fitted.search(source.dtype).bmu(samples).cpu()
         samples = samples.cpu().double()
-        values, _ = near_one(samples.values() if samples.is_sparse else samples)  # no scale changes a rank
-        self._samples = with_values(samples, values) if samples.is_sparse else values
+        values = samples.values() if samples.is_sparse else samples
         self._gaps = bool(torch.isnan(values).any())
+        if not fitted.normalize:  # no scale changes a rank
+            values = near_one(values)[0] if self._gaps else within_powers(values, fitted.p_norm)
+        self._samples = with_values(samples, values) if samples.is_sparse else values
 
     def in_data(self, rows: Tensor) -> Tensor:
         """Distances of some samples to all (b, n)."""

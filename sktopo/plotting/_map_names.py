@@ -101,7 +101,7 @@ class MapNames(Artist):
         font = float(np.clip(width / MAP_WIDTHS, SMALLEST_FONT, LARGEST_FONT))
         halo = [withStroke(linewidth=2.5, foreground="white")]
         names, points = self._placed(font), self._points_to_pixels()
-        return [self._text(name.text, name.center, points, font, path_effects=halo) for name in names]
+        return [self._text(name.text, name.center, points, font, color="black", path_effects=halo) for name in names]
 
     def _placed(self, font: float) -> list[Name]:
         """Names of regions, those of larger ones first, without those that would run over others."""
