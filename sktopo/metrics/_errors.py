@@ -1,5 +1,6 @@
 """How far samples are from their units, and how often their two best units lie apart."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,11 +8,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from sktopo._device import block_rows, wide_dtype
 from sktopo._fitted import FittedMap, open_query
 from sktopo._forks import in_any_process
 from sktopo._frame import DataRange
 from sktopo._means import distances_to_bmu, mean_over_samples
 from sktopo._pipelines import unwrapped
+from sktopo._sparse import dense_blocks
+from sktopo.distances import CANCELLED, minkowski
 
 
 @in_any_process
@@ -156,15 +160,51 @@ def distortion(map: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None
     0.45
     """
     estimator, samples = unwrapped(map, X)
-    fitted, source = open_query(estimator, samples, sample_weight, FittedMap.of(estimator).lattice.n_units)
-    nearest, wide = fitted.search(source.dtype), fitted.wide_search()
+    fitted, source = open_query(estimator, samples, sample_weight)
+    directly = fitted.p_norm != 2 or DataRange.of(source).missing
+    return mean_over_samples((_energy if directly else _energy_by_means)(fitted, source.dtype), source)
+
+
+def _energy(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """``sum_j h_bj |x - w_j|^2`` of samples of a type, (n,), from their distances to all units."""
+    nearest, wide = fitted.search(dtype), fitted.wide_search()
+    rows = block_rows(fitted.lattice.n_units, fitted.codebook.itemsize)
+
+    def of_block(x: Tensor) -> Tensor:
+        sqdist = wide.distances(x).square()
+        return (_around(fitted, nearest.bmu(x)).to(sqdist) * sqdist).sum(dim=1)
+
+    return lambda x: torch.cat([of_block(part) for _, part in dense_blocks(x, rows)])
+
+
+def _energy_by_means(fitted: FittedMap, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """The same where distances are Euclidean and nothing is missing: ``s_b |x - v_b|^2 + sum_j h_bj |v_b - w_j|^2``.
+
+    ``v_b = sum_j h_bj w_j / s_b`` is the mean of the prototypes around a unit, ``s_b`` the sum of their weights.
+    """
+    nearest, averaging = fitted.search(dtype), fitted.averaging()
+    codebook = fitted.codebook.to(wide_dtype(fitted.codebook.device))
+    middle = codebook.mean(dim=0)
+    codebook = codebook - middle
+    total, mean = averaging.row_sums[:, 0], averaging.average(codebook)
+    terms = averaging.smooth(codebook.square().sum(dim=1, keepdim=True))[:, 0]
+    spread = terms - total * mean.square().sum(dim=1)
+    lost = torch.nonzero(~(spread > CANCELLED * terms))[:, 0]
+    for units in torch.split(lost, block_rows(len(codebook), codebook.itemsize)):
+        sqdist = minkowski(mean[units], codebook, 2.0).square()
+        spread[units] = (_around(fitted, units).to(sqdist) * sqdist).sum(dim=1)
+    to_mean = replace(fitted, codebook=mean + middle).wide_search()
 
     def energy(x: Tensor) -> Tensor:
-        sqdist = wide.distances(x).square()
-        h = fitted.neighborhood(fitted.lattice.sqdist_to_all(nearest.bmu(x).cpu()), fitted.sigma)
-        return (h.to(sqdist) * sqdist).sum(dim=1)
+        bmu = nearest.bmu(x)
+        return total[bmu] * to_mean.distance(x, bmu).square() + spread[bmu]
 
-    return mean_over_samples(energy, source)
+    return energy
+
+
+def _around(fitted: FittedMap, units: Tensor) -> Tensor:
+    """Weights (n, n_units) of all units in the neighborhoods of some."""
+    return fitted.neighborhood(fitted.lattice.sqdist_to_all(units.cpu()), fitted.sigma)
 
 
 @dataclass(frozen=True)
