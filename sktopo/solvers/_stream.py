@@ -20,6 +20,7 @@ from torch import Tensor
 from sktopo._assignment import Averaging
 from sktopo._device import chunk_rows
 from sktopo._frame import DataRange, Frame
+from sktopo._products import rounded_rows
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source, Subset
 from sktopo._statistics import UnitStatistics, batch_update
@@ -141,7 +142,8 @@ class Stage:
         lasting = self.lattice == self.problem.lattice
         add_up = self.problem.assign(prototypes, averaging, rows.dtype, center, smooth_on, lasting=lasting)
         # a chunk may be as large as what is made of it
-        return rows.share_out(add_up, self._shares(rows), max(chunk_rows(rows.n_features), self.lattice.n_units))
+        size = max(chunk_rows(rows.n_features), rounded_rows(self.lattice.n_units))
+        return rows.share_out(add_up, self._shares(rows), size)
 
     def _shares(self, rows: Subset) -> int:
         """How many parts of a step are worth handing out, one or an even number, for any number of threads."""
