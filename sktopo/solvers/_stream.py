@@ -141,7 +141,7 @@ class Stage:
         smooth_on = self.lattice if is_smooth else None
         lasting = self.lattice == self.problem.lattice
         add_up = self.problem.assign(prototypes, averaging, rows.dtype, center, smooth_on, lasting=lasting)
-        # a chunk may be as large as what is made of it
+        # not fewer rows than units: on a large map they are sorted by bands, of which each wants many
         size = max(chunk_rows(rows.n_features), rounded_rows(self.lattice.n_units))
         return rows.share_out(add_up, self._shares(rows), size)
 
