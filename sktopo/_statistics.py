@@ -99,19 +99,22 @@ class UnitStatistics:
     def _parts(
         cls, frame: Frame, chunks: Iterable[tuple[Tensor, Tensor, Tensor]], n_units: int
     ) -> Iterator["UnitStatistics"]:
-        """What adds up to the statistics of chunks; all complete dense samples are in the last."""
-        table = None
+        """What adds up to the statistics of chunks: each sparse one, and of all dense ones at most two tables."""
+        complete = incomplete = None
         for x, weight, unit in chunks:
             if x.is_sparse:
                 yield cls._of_sparse(frame, x, weight, unit, n_units)
                 continue
-            if table is None:
-                table = frame.scale.new_zeros(n_units, x.shape[1] + 2)
-            n = _add_complete(table, frame, x, weight, unit)
+            if complete is None:
+                complete = frame.scale.new_zeros(n_units, x.shape[1] + 2)
+            n = _add_complete(complete, frame, x, weight, unit)
             if n < len(x):
-                yield cls._of_incomplete(frame, x[n:], weight[n:], unit[n:], n_units)
-        if table is not None:
-            yield cls.from_table(table, table.shape[1] - 2)
+                if incomplete is None:
+                    incomplete = frame.scale.new_zeros(n_units, 2 * x.shape[1] + 2)
+                _add_incomplete(incomplete, frame, x[n:], weight[n:], unit[n:])
+        for table in (complete, incomplete):
+            if table is not None:
+                yield cls.from_table(table, len(frame.unknown))
 
     @classmethod
     def of_shares(cls, frame: Frame, x: Tensor, weight: Tensor, shares: Tensor) -> "UnitStatistics":
@@ -153,15 +156,6 @@ class UnitStatistics:
             lost = torch.zeros_like(sums).index_add_(0, place[gaps], weight[row[gaps]])
             observed = counts[:, None] - lost.view(n_units, -1)
         return cls(counts, sums.view(n_units, -1), squares, observed)
-
-    @classmethod
-    def _of_incomplete(cls, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor, n_units: int) -> "UnitStatistics":
-        """Statistics of samples of which some values are missing."""
-        width = 2 * x.shape[1] + 2
-        table = frame.scale.new_zeros(n_units, width)
-        for rows in blocks(len(x), width, table.itemsize):
-            table.index_add_(0, unit[rows], weigh(filled(frame.samples(x[rows])), weight[rows]))
-        return cls.from_table(table, x.shape[1])
 
     def __add__(self, other: "UnitStatistics") -> "UnitStatistics":
         """Statistics of both sets of samples together; ValueError if they are of different maps."""
@@ -287,6 +281,12 @@ def _add_complete(table: Tensor, frame: Frame, x: Tensor, weight: Tensor, unit: 
             return int(rows.start)
         table.index_add_(0, unit[rows], values)
     return len(x)
+
+
+def _add_incomplete(table: Tensor, frame: Frame, x: Tensor, weight: Tensor, unit: Tensor) -> None:
+    """Add samples of which some values may be missing to a table of sums and of what was observed."""
+    for rows in blocks(len(x), table.shape[1], table.itemsize):
+        table.index_add_(0, unit[rows], weigh(filled(frame.samples(x[rows])), weight[rows]))
 
 
 def _with_squares(samples: Tensor, *others: Tensor) -> Tensor:

@@ -5,8 +5,9 @@ from oracles import neighborhood_matrix, unit_distances
 
 from sktopo import TopographicMap
 from sktopo._fixed_point import Grid
-from sktopo._frame import DataRange
-from sktopo._sources import ArraySource
+from sktopo._frame import DataRange, Frame
+from sktopo._products import ROW_MULTIPLE
+from sktopo._sources import ArraySource, Subset
 from sktopo._statistics import UnitStatistics
 from sktopo.lattices import HexagonalLattice, RectangularLattice
 from sktopo.schedules import ExponentialSchedule
@@ -194,6 +195,25 @@ def test_shares_of_a_step_add_up_to_the_step(shares, rng):
 def test_a_share_is_read_in_chunks(rng):
     rows = ArraySource(rng.normal(size=(900, 3)), None, torch.device("cpu")).shuffled(torch.Generator()).part(0, 900)
     assert rows.share_out(lambda chunks: [[len(x) for x, _ in chunks]], 2, 200) == [[200, 200, 112], [200, 188]]
+
+
+@pytest.mark.parametrize(("n_features", "n_units"), [(3, 9), (2000, 400), (784, 900), (20_000, 100)])
+def test_chunks_of_a_step_fill_whole_blocks(n_features, n_units, monkeypatch, rng):
+    sizes = []
+    monkeypatch.setattr(Subset, "share_out", lambda rows, step, shares, size: sizes.append(size))
+    X, side = rng.normal(size=(64, n_features)), round(n_units**0.5)
+    source = ArraySource(X, None, torch.device("cpu"))
+    stage = Stage(
+        make_problem(RectangularLattice(side, side), Frame(DataRange.of(source))), RectangularLattice(side, side)
+    )
+    stage._assigned(
+        torch.zeros(n_units, n_features, dtype=torch.float64),
+        stage._averaging(1.0),
+        source.shuffled(torch.Generator()),
+        False,
+    )
+    assert sizes[0] % ROW_MULTIPLE == 0
+    assert sizes[0] >= n_units
 
 
 def test_steps_respect_the_batch_size(rng):

@@ -91,6 +91,15 @@ def test_chunks_equal_the_loops_wherever_the_first_gap_is(first_gap, rng):
     assert (statistics.observed is None) == (first_gap is None)
 
 
+def test_any_number_of_chunks_with_gaps_takes_two_tables(rng):
+    X = rng.normal(size=(640, 3))
+    X[::8, 1] = np.nan
+    frame = Frame(DataRange.of(ArraySource(X, None, CPU)))
+    parts = [torch.from_numpy(part) for part in (X, np.ones(640), rng.integers(0, 4, 640))]
+    chunks = zip(*(torch.split(part, 64) for part in parts), strict=True)
+    assert [part.observed is None for part in UnitStatistics._parts(frame, chunks, 4)] == [True, False]
+
+
 def test_rows_of_weight_zero_do_not_stretch_the_grid():
     X = np.array([[0.0], [1.0], [1e9]])
     extent = DataRange.of(ArraySource(X, np.array([1.0, 1.0, 0.0]), CPU))

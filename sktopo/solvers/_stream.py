@@ -20,6 +20,7 @@ from torch import Tensor
 from sktopo._assignment import Averaging
 from sktopo._device import chunk_rows
 from sktopo._frame import DataRange, Frame
+from sktopo._products import rounded_rows
 from sktopo._smoothing import make_smoother
 from sktopo._sources import Source, Subset
 from sktopo._statistics import UnitStatistics, batch_update
@@ -140,8 +141,9 @@ class Stage:
         smooth_on = self.lattice if is_smooth else None
         lasting = self.lattice == self.problem.lattice
         add_up = self.problem.assign(prototypes, averaging, rows.dtype, center, smooth_on, lasting=lasting)
-        # a chunk may be as large as what is made of it
-        return rows.share_out(add_up, self._shares(rows), max(chunk_rows(rows.n_features), self.lattice.n_units))
+        # not fewer rows than units: on a large map they are sorted by bands, of which each wants many
+        size = max(chunk_rows(rows.n_features), rounded_rows(self.lattice.n_units))
+        return rows.share_out(add_up, self._shares(rows), size)
 
     def _shares(self, rows: Subset) -> int:
         """How many parts of a step are worth handing out, one or an even number, for any number of threads."""
