@@ -134,3 +134,16 @@ def test_a_compiled_layer_takes_batches_of_every_size(p_norm):
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     for n in (7, 9, 1, 0, 12):
         torch.testing.assert_close(compiled(samples(n)), layer(samples(n)))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+@pytest.mark.parametrize("neighborhood", ["gaussian", "bubble"])
+def test_a_compiled_loss_takes_sigma_as_a_tensor(neighborhood, lattice):
+    layer = TopographicLayer(
+        5, 4, 6, lattice=lattice, neighborhood=neighborhood, generator=torch.Generator().manual_seed(0)
+    )
+    torch.compiler.reset()
+    compiled = torch.compile(layer.loss, fullgraph=True, backend="aot_eager")
+    for sigma in (2.0, 1.1):
+        torch.testing.assert_close(compiled(samples(7), torch.tensor(sigma)), layer.loss(samples(7), sigma))
