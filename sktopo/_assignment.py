@@ -173,14 +173,14 @@ class LocalWinner(Winner):
 WINNERS: dict[str, Winner] = {winner.name: winner for winner in (NearestWinner(), LocalWinner())}
 
 
-def soft_minimum(errors: Tensor, temperature: float) -> Tensor:
+def soft_minimum(errors: Tensor, temperature: float | Tensor) -> Tensor:
     """``-2T log sum_j exp(-e_ij / 2T)``: twice each sample's free energy, the least error as T goes to 0; (n,)."""
     least = errors.amin(dim=1, keepdim=True).detach()
     width = 2 * _representable(temperature, errors)
     return least[:, 0] - width * torch.logsumexp((least - errors) / width, dim=1)
 
 
-def responsibilities(errors: Tensor, temperature: float) -> Tensor:
+def responsibilities(errors: Tensor, temperature: float | Tensor) -> Tensor:
     """``softmax_j(-e_ij / 2T)``: the gradient of `soft_minimum`; (n, n_units), rows sum to 1."""
     least = errors.amin(dim=1, keepdim=True).detach()
     return torch.softmax((least - errors) / (2 * _representable(temperature, errors)), dim=1)
@@ -226,6 +226,9 @@ def highest_temperature(dtype: torch.dtype) -> float:
     return limits.max * limits.eps
 
 
-def _representable(temperature: float, like: Tensor) -> float:
+def _representable(temperature: float | Tensor, like: Tensor) -> float | Tensor:
     """A temperature that the type can divide by, and add up."""
-    return min(max(temperature, torch.finfo(like.dtype).tiny), highest_temperature(like.dtype))
+    least, highest = torch.finfo(like.dtype).tiny, highest_temperature(like.dtype)
+    if isinstance(temperature, Tensor):
+        return temperature.to(like).clamp(least, highest)
+    return min(max(temperature, least), highest)

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import SupportsFloat, TypeVar
 
+import torch
+from torch import Tensor
+
 Kind = TypeVar("Kind")
 
 LARGEST_TOTAL_WEIGHT = 2.0**1020
@@ -42,12 +45,15 @@ def check_temperature(temperature: object) -> float:
 
 def check_sigma(sigma: object) -> None:
     """Raise ValueError for what is no radius."""
+    if isinstance(sigma, Tensor) and torch.compiler.is_compiling():
+        return  # a compiled graph takes the number as it comes
     if not 0 < _number(sigma) < math.inf:
         raise ValueError(f"sigma must be a finite number above 0, got {sigma!r}.")
 
 
 def _number(value: object) -> float:
     """A number as a float, and NaN for anything else, such as a tensor of several."""
+    value = value.detach() if isinstance(value, Tensor) else value  # it may be learned
     try:
         return float(value) if isinstance(value, SupportsFloat) else math.nan
     except (TypeError, ValueError):

@@ -31,14 +31,14 @@ class Smoother(ABC):
         shifts = {to - of for _, to in self._groups for _, of in self._groups}
         self._column_sqdist = {shift: self._across(shift) for shift in shifts}
 
-    def at(self, sigma: float) -> Callable[[Tensor], Tensor]:
+    def at(self, sigma: float | Tensor) -> Callable[[Tensor], Tensor]:
         """``H @ values`` as a function of values of shape ``(n_units,)`` or ``(n_units, m)``."""
         product = self._product(sigma)
         shape = (self.lattice.height, self.lattice.width, -1)
         return lambda values: product(values.reshape(shape)).reshape(values.shape)
 
     @abstractmethod
-    def _product(self, sigma: float) -> Callable[[Tensor], Tensor]:
+    def _product(self, sigma: float | Tensor) -> Callable[[Tensor], Tensor]:
         """The function that smooths values of shape (height, width, m)."""
 
     def _across(self, shift: float) -> Tensor:
@@ -50,7 +50,7 @@ class Smoother(ABC):
 class SeparableSmoother(Smoother):
     """Axis by axis, for a neighborhood that is a product over the axes."""
 
-    def _product(self, sigma: float) -> Callable[[Tensor], Tensor]:
+    def _product(self, sigma: float | Tensor) -> Callable[[Tensor], Tensor]:
         over_rows = self.neighborhood(self._row_sqdist, sigma)
         over_columns = {shift: self.neighborhood(sqdist, sigma) for shift, sqdist in self._column_sqdist.items()}
 
@@ -74,8 +74,8 @@ class SeparableSmoother(Smoother):
 class CompactSmoother(Smoother):
     """Row offset by row offset, for a neighborhood that vanishes beyond a radius."""
 
-    def _product(self, sigma: float) -> Callable[[Tensor], Tensor]:
-        reach = self.neighborhood.support(sigma)
+    def _product(self, sigma: float | Tensor) -> Callable[[Tensor], Tensor]:
+        reach = self.neighborhood.support(float(sigma))
 
         def smooth(grid: Tensor) -> Tensor:
             result = torch.zeros_like(grid)

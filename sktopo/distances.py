@@ -114,10 +114,9 @@ def _scaled_minkowski(x: Tensor, codebook: Tensor, p_norm: float) -> Tensor:
     if p_norm in (1, math.inf):
         return minkowski(x, codebook, p_norm)
     wide = wide_dtype(x.device)
-    peak = codebook.detach().abs().max()
-    if _becomes_a_graph() or len(x):  # the number of rows stays open in an exported program
-        finite = torch.nan_to_num(x.detach(), nan=0.0, posinf=0.0, neginf=0.0)  # one bad row leaves the others alone
-        peak = torch.maximum(finite.abs().max(), peak)
+    finite = torch.nan_to_num(x.detach(), nan=0.0, posinf=0.0, neginf=0.0)  # one bad row leaves the others alone
+    peaks = [finite.abs().amax(dim=1), codebook.detach().abs().amax(dim=1)]  # of which there may be none of samples
+    peak = torch.cat(peaks).max()
     peak = torch.where(peak > 0, peak, torch.ones_like(peak))
     scaled = minkowski(x.to(wide) / peak, codebook.to(wide) / peak, p_norm)  # quotients of a narrow type are rounded
     return scaled.to(x.dtype) * peak

@@ -21,7 +21,7 @@ class Neighborhood(ABC):
     axis_spread: ClassVar[float]
 
     @abstractmethod
-    def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
+    def __call__(self, lattice_sqdist: Tensor, sigma: float | Tensor) -> Tensor:
         """``h`` at each squared lattice distance."""
 
     @abstractmethod
@@ -47,7 +47,7 @@ class Gaussian(Neighborhood):
     separates = True
     axis_spread = 1.0
 
-    def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
+    def __call__(self, lattice_sqdist: Tensor, sigma: float | Tensor) -> Tensor:
         """``h`` at each squared lattice distance."""
         radius = _representable(sigma, lattice_sqdist)
         return torch.exp(lattice_sqdist / radius / radius * -0.5)
@@ -75,11 +75,12 @@ class Bubble(Neighborhood):
     separates = False
     axis_spread = 1 / 2
 
-    def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
+    def __call__(self, lattice_sqdist: Tensor, sigma: float | Tensor) -> Tensor:
         """``h`` at each squared lattice distance."""
         # hexagonal coordinates are irrational: a neighbor must not fall out of sigma = 1 by a rounding error
         room = 1 + math.sqrt(torch.finfo(lattice_sqdist.dtype).eps)
-        return (lattice_sqdist.sqrt() <= sigma * room).to(lattice_sqdist.dtype)
+        radius = _representable(sigma, lattice_sqdist)
+        return (lattice_sqdist.sqrt() <= radius * room).to(lattice_sqdist.dtype)
 
     def support(self, sigma: float) -> float:
         """Just over sigma, by more than the tolerance of the comparison.
@@ -104,7 +105,7 @@ class Epanechnikov(Neighborhood):
     separates = False
     axis_spread = 1 / math.sqrt(6)
 
-    def __call__(self, lattice_sqdist: Tensor, sigma: float) -> Tensor:
+    def __call__(self, lattice_sqdist: Tensor, sigma: float | Tensor) -> Tensor:
         """``h`` at each squared lattice distance."""
         radius = _representable(sigma, lattice_sqdist)
         return (1 - lattice_sqdist / radius / radius).clamp(min=0)
@@ -127,7 +128,8 @@ class Epanechnikov(Neighborhood):
 
 def _representable(sigma: float | Tensor, like: Tensor) -> float | Tensor:
     """A radius that the type can divide by; at the least one only a unit itself is in its neighborhood."""
-    return sigma if isinstance(sigma, Tensor) else max(sigma, torch.finfo(like.dtype).tiny)
+    least = torch.finfo(like.dtype).tiny
+    return sigma.to(like).clamp(min=least) if isinstance(sigma, Tensor) else max(sigma, least)
 
 
 NEIGHBORHOODS: dict[str, Neighborhood] = {kind.name: kind for kind in (Gaussian(), Bubble(), Epanechnikov())}

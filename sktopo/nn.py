@@ -223,8 +223,8 @@ class TopographicLayer(nn.Module):
     def loss(
         self,
         z: Tensor,
-        sigma: float,
-        temperature: float = 0.0,
+        sigma: float | Tensor,
+        temperature: float | Tensor = 0.0,
         *,
         sample_weight: Tensor | None = None,
         mask: Tensor | None = None,
@@ -239,9 +239,10 @@ class TopographicLayer(nn.Module):
         ----------
         z : Tensor of shape (n, latent_dim)
             Samples.
-        sigma : float
-            Radius of the neighborhood, in lattice units, above 0.
-        temperature : float, default=0.0
+        sigma : float or Tensor of one number
+            Radius of the neighborhood, in lattice units, above 0. It has a gradient, but should not be learned from
+            this loss, which falls as it narrows.
+        temperature : float or Tensor of one number, default=0.0
             Softness of the assignment, in squared units of `z`; only 0 goes with ``winner="nearest"``.
         sample_weight : Tensor of shape (n,), optional
             Weights of the mean: not negative, not all zero (their values are not checked, which would stall a GPU).
@@ -294,7 +295,7 @@ class TopographicLayer(nn.Module):
         with torch.no_grad(), _full_precision(z):
             return self._sqdist(z).argmin(dim=1)
 
-    def coordinates(self, z: Tensor, sigma: float | None = None, temperature: float = 0.0) -> Tensor:
+    def coordinates(self, z: Tensor, sigma: float | Tensor | None = None, temperature: float | Tensor = 0.0) -> Tensor:
         """Lattice coordinates of the best matching units, or for a temperature above 0 the expected coordinates.
 
         Expected coordinates are the mean of the units' coordinates under the responsibilities; along a periodic axis
@@ -304,9 +305,9 @@ class TopographicLayer(nn.Module):
         ----------
         z : Tensor of shape (n, latent_dim)
             Samples.
-        sigma : float, optional
+        sigma : float or Tensor of one number, optional
             Radius of the neighborhood; needed for a temperature above 0.
-        temperature : float, default=0.0
+        temperature : float or Tensor of one number, default=0.0
             Softness of the assignment, in squared units of `z`; only 0 goes with ``winner="nearest"``.
 
         Returns
@@ -330,7 +331,7 @@ class TopographicLayer(nn.Module):
         with _full_precision(z):
             return expected_coordinates(weights, self.lattice, self.coordinates_of_units)
 
-    def activations(self, z: Tensor, sigma: float, temperature: float = 0.0) -> Tensor:
+    def activations(self, z: Tensor, sigma: float | Tensor, temperature: float | Tensor = 0.0) -> Tensor:
         """How strongly each unit answers: ``h(c, unit; sigma)`` with the winner c, or its mean over soft winners.
 
         At a temperature above 0 activations are the responsibilities times the neighborhood,
@@ -340,9 +341,9 @@ class TopographicLayer(nn.Module):
         ----------
         z : Tensor of shape (n, latent_dim)
             Samples.
-        sigma : float
-            Radius of the neighborhood, in lattice units, above 0.
-        temperature : float, default=0.0
+        sigma : float or Tensor of one number
+            Radius of the neighborhood, in lattice units, above 0; it may be learned.
+        temperature : float or Tensor of one number, default=0.0
             Softness of the assignment, in squared units of `z`; only 0 goes with ``winner="nearest"``.
 
         Returns
@@ -448,7 +449,7 @@ class TopographicLayer(nn.Module):
         z = self._checked(z)
         return normalized(z, self.p_norm) if self.normalize else z, self._prototypes()
 
-    def _energy(self, z: Tensor, sigma: float, temperature: float, mask: Tensor | None) -> Tensor:
+    def _energy(self, z: Tensor, sigma: float | Tensor, temperature: float | Tensor, mask: Tensor | None) -> Tensor:
         """What each sample adds to the loss, (n,)."""
         averaging = self._averaging(sigma)
         if mask is None and self.p_norm == 2:
@@ -459,7 +460,7 @@ class TopographicLayer(nn.Module):
         winner = self._rule.errors(distance.detach(), averaging).argmin(dim=1, keepdim=True)
         return self._rule.energies(distance, averaging).gather(1, winner)[:, 0]
 
-    def _euclidean_energy(self, z: Tensor, averaging: Averaging, temperature: float) -> Tensor:
+    def _euclidean_energy(self, z: Tensor, averaging: Averaging, temperature: float | Tensor) -> Tensor:
         """The same for p = 2, by one product with smoothed prototypes; a hard winner needs only its own error.
 
         A local error is a squared distance to the smoothed prototype ``v = G w`` plus a constant of the unit:
@@ -482,14 +483,14 @@ class TopographicLayer(nn.Module):
         energy: Tensor = error * self._rule.energy_over_error(averaging)[winner]
         return energy
 
-    def _responsibilities(self, z: Tensor, averaging: Averaging, temperature: float) -> Tensor:
+    def _responsibilities(self, z: Tensor, averaging: Averaging, temperature: float | Tensor) -> Tensor:
         with _full_precision(z):
             return responsibilities(self._rule.errors(self._sqdist(z), averaging), temperature)
 
-    def _averaging(self, sigma: float) -> Averaging:
+    def _averaging(self, sigma: float | Tensor) -> Averaging:
         return Averaging(self._smoothing(sigma), self.coordinates_of_units, self.lattice.n_units)
 
-    def _smoothing(self, sigma: float) -> Product:
+    def _smoothing(self, sigma: float | Tensor) -> Product:
         """``H @ values``: axis by axis where the lattice separates, else by the matrix."""
         if self.neighborhood.separates and self.lattice_p_norm == 2:
             return self._smoother.at(sigma)

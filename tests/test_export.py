@@ -124,3 +124,26 @@ def test_a_compiled_loss_has_the_same_value_and_gradients(winner, temperature):
             results.append((loss.detach(), z.grad, layer.codebook.grad))
         for ours, theirs in zip(*results, strict=True):
             torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("p_norm", [1.5, 2, 40])
+def test_a_compiled_layer_takes_batches_of_every_size(p_norm):
+    layer = TopographicLayer(5, 4, 6, p_norm, generator=torch.Generator().manual_seed(0))
+    torch.compiler.reset()  # all layers share a limit of recompilations
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    for n in (7, 9, 1, 0, 12):
+        torch.testing.assert_close(compiled(samples(n)), layer(samples(n)))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+@pytest.mark.parametrize("neighborhood", ["gaussian", "bubble"])
+def test_a_compiled_loss_takes_sigma_as_a_tensor(neighborhood, lattice):
+    layer = TopographicLayer(
+        5, 4, 6, lattice=lattice, neighborhood=neighborhood, generator=torch.Generator().manual_seed(0)
+    )
+    torch.compiler.reset()
+    compiled = torch.compile(layer.loss, fullgraph=True, backend="aot_eager")
+    for sigma in (2.0, 1.1):
+        torch.testing.assert_close(compiled(samples(7), torch.tensor(sigma)), layer.loss(samples(7), sigma))

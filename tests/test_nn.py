@@ -424,6 +424,33 @@ def test_sigma_and_temperature_may_be_tensors_of_one_number():
         torch.testing.assert_close(layer.loss(z, torch.full(shape, 1.5), torch.full(shape, 0.25)), expected)
 
 
+@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+@pytest.mark.parametrize("neighborhood", ["gaussian", "epanechnikov"])
+def test_sigma_and_temperature_may_be_learned(neighborhood, lattice):
+    layer, z = make(winner="local", neighborhood=neighborhood, lattice=lattice), samples(6, 5)
+    numbers = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (1.3, 0.2)]
+    assert torch.autograd.gradcheck(lambda *each: layer.loss(z, *each), numbers)
+    assert torch.autograd.gradcheck(lambda *each: layer.activations(z, *each), numbers)
+
+
+@pytest.mark.parametrize("neighborhood", ["gaussian", "bubble", "epanechnikov"])
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_a_sigma_of_another_type_gives_activations_of_the_layers(shape, neighborhood):
+    layer, z = make(neighborhood=neighborhood, dtype=torch.float32), samples(6, 5, dtype=torch.float32)
+    for sigma in (1.5, 1e-46, 1e-300):
+        activations = layer.activations(z, torch.full(shape, sigma, dtype=torch.float64))
+        torch.testing.assert_close(activations, layer.activations(z, sigma))
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+@pytest.mark.parametrize("temperature", [0.5, 1e-300, 1e300])
+def test_a_temperature_of_another_type_gives_the_loss_of_the_layers(temperature, shape):
+    layer, z = make(winner="local", dtype=torch.float32), samples(6, 5, dtype=torch.float32)
+    other = torch.full(shape, temperature, dtype=torch.float64)
+    for ask in (layer.loss, layer.activations, layer.coordinates):
+        torch.testing.assert_close(ask(z, 1.5, other), ask(z, 1.5, temperature))
+
+
 @pytest.mark.parametrize(
     ("mask", "kind"), [(np.ones((3, 5), dtype=bool), "ndarray"), ([[True] * 5] * 3, "list"), (True, "bool")]
 )
