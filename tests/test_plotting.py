@@ -166,8 +166,10 @@ def test_a_fitted_search_is_accepted(iris):
     X, y = iris
     model = make_pipeline(StandardScaler(), TopographicMap(random_state=0, max_iter=2))
     search = GridSearchCV(model, {"topographicmap__height": [4, 5]}, cv=2)
-    with pytest.raises(TypeError, match="or a fitted search over either is needed; got an object of type GridSearchCV"):
-        UMatrixDisplay.from_estimator(search)
+    of_none = GridSearchCV(model, {"topographicmap__height": [4]}, cv=2, refit=False).fit(X)
+    for without in (search, of_none, make_pipeline(StandardScaler(), search)):
+        with pytest.raises(TypeError, match="of type GridSearchCV, which has no best_estimator_: fit it, and not with"):
+            UMatrixDisplay.from_estimator(without)
     search.fit(pd.DataFrame(X, columns=list("abcd")))
     best = search.best_estimator_
     np.testing.assert_array_equal(UMatrixDisplay.from_estimator(search).u_matrix, best[-1].u_matrix())

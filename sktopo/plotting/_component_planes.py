@@ -137,7 +137,7 @@ class ComponentPlanesDisplay:
         map = last_step(estimator)
         planes = as_numpy(map.component_planes())
         names = feature_names_of(estimator, len(planes), feature_names, "feature_names")
-        wanted = [features] if isinstance(features, (str, int, np.integer)) else features
+        wanted = [features] if features is not None and np.ndim(features) == 0 else features
         if wanted is None:
             chosen = most_varied(planes.reshape(len(planes), -1).T, MOST_PLANES).tolist()
         else:
@@ -208,7 +208,8 @@ def _position(feature: int | str, names: Sequence[str]) -> int:
         return names.index(feature)
     if isinstance(feature, (int, np.integer)) and not isinstance(feature, bool) and -len(names) <= feature < len(names):
         return int(feature)
-    known = ", ".join(map(repr, get_close_matches(str(feature), names) or names[:MOST_NAMED]))
+    inside = [name for name in names if isinstance(feature, str) and feature in name]  # such as number__age for age
+    known = ", ".join(map(repr, (inside or get_close_matches(str(feature), names) or names)[:MOST_NAMED]))
     raise ValueError(f"features contains {feature!r}; use numbers below {len(names)}, or names, such as {known}.")
 
 
