@@ -218,3 +218,15 @@ def test_color_bars_of_one_value_show_that_value_only(value, shown, shape):
     axis = bar.ax.xaxis if bar.orientation == "horizontal" else bar.ax.yaxis
     assert [label.get_text() for label in axis.get_ticklabels()] == shown
     assert not axis.get_offset_text().get_text()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_is_not_painted(dtype):
+    values = np.full((1, 9), 0.25, dtype)
+    values[0, 3] += 4 * np.finfo(dtype).eps * dtype(0.25)
+    values[0, 5] = np.nan
+    painted = UMatrixDisplay(values).plot().colorbar_.mappable.get_array()
+    np.testing.assert_array_equal(painted.filled(-1), np.where(np.isnan(values), -1, 0.25)[0])
+    values[0, 3] *= 1 + 1e-5
+    painted = UMatrixDisplay(values).plot().colorbar_.mappable.get_array()
+    np.testing.assert_array_equal(painted.compressed(), values[np.isfinite(values)])
