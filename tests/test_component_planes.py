@@ -140,7 +140,7 @@ def test_wrong_features_are_named_with_what_is_near(iris):
         ComponentPlanesDisplay.from_estimator(som, features=0.5)
     numbers = make_column_transformer((StandardScaler(), list(X.columns)))
     model = make_pipeline(numbers, TopographicMap(3, 3)).fit(X)
-    with pytest.raises(ValueError, match="or names, such as 'standardscaler__petal width'.$"):
+    with pytest.raises(ValueError, match=r"or names, such as 'standardscaler__petal width'\.$"):
         ComponentPlanesDisplay.from_estimator(model, features="petal width")
 
 
