@@ -92,7 +92,9 @@ def test_joined_edges_are_marked(som):
 
 def test_color_bars_name_their_units(som, iris):
     assert UMatrixDisplay.from_estimator(som).colorbar_.ax.get_ylabel().endswith("(units of the data)")
-    assert "samples" in HitHistogramDisplay.from_estimator(som, iris[0]).colorbar_.ax.get_ylabel()
+    for weight, label in ((None, "samples per unit"), (np.ones(150), "weight of the samples per unit")):
+        hits = HitHistogramDisplay.from_estimator(som, iris[0], sample_weight=weight)
+        assert hits.colorbar_.ax.get_ylabel() == f"{label} (none: gray)"
     assert UMatrixDisplay.from_estimator(som, colorbar=False).colorbar_ is None
 
 
