@@ -128,6 +128,10 @@ def test_wrong_input_is_refused(iris):
         UMatrixDisplay(som.u_matrix(), lattice="cubic").plot()
     with pytest.raises(ValueError, match="'purples' is not a valid"):
         UMatrixDisplay(som.u_matrix()).plot(cmap="purples")
+    for ax in (plt.figure(), plt.subplots(1, 2)[1]):
+        for draw in displays(som, *iris).values():
+            with pytest.raises((TypeError, ValueError), match=r"ax must be matplotlib Axes|ax holds . axes"):
+                draw(ax)
     with pytest.raises(TypeError, match="Colormap"):
         UMatrixDisplay(som.u_matrix()).plot(cmap=7)
 

@@ -37,6 +37,8 @@ def figure_and_axes(ax: Any) -> tuple[Any, Any]:
     if ax is None:
         figure, ax = pyplot().subplots(layout="compressed")  # cells keep their shape
         return figure, ax
+    if not hasattr(ax, "add_collection"):
+        raise TypeError(f"ax must be matplotlib Axes, such as one of those of plt.subplots(); got {type(ax).__name__}.")
     return ax.figure, ax
 
 
