@@ -23,9 +23,12 @@ def last_step(estimator: Any) -> Any:
     """
     map = _opened(estimator)[1]
     if not hasattr(map, "to_layer"):
+        is_search = hasattr(map, "refit")
+        got = type(map if is_search else estimator).__name__
+        reason = ", which has no best_estimator_: fit it, and not with refit=False" if is_search else ""
         raise TypeError(
             "A TopographicMap, a Pipeline that ends in one, or a fitted search over either is needed; "
-            f"got an object of type {type(estimator).__name__}."
+            f"got an object of type {got}{reason}."
         )
     return map
 

@@ -181,7 +181,7 @@ def _known(rows: Any, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDA
 
 @contextmanager
 def naming_the_place(X: Any) -> Iterator[None]:
-    """Add the row and column to scikit-learn's error message; silence NumPy's warnings about overflow."""
+    """Add the place, or a remedy, to scikit-learn's error message; silence NumPy's warnings about overflow."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             yield
@@ -189,11 +189,14 @@ def naming_the_place(X: Any) -> Iterator[None]:
         # a complaint about the columns is about no value
         about_columns = "feature names" in str(error)
         place = None if about_columns else _first_bad_place(X, numbers_too="infinity" in str(error))
-        if place is None:
+        whole = f" of {counted_in()}" if counted_in() else ""
+        notes = [] if place is None else [f"First found in {place}{whole}."]
+        if "element with a sequence" in str(error):  # embeddings in a column of a frame
+            notes.append("Values of X are sequences: make a table of them, np.stack(column).")
+        if not notes:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        whole = f" of {counted_in()}" if counted_in() else ""
-        raise kind(f"{error}\nFirst found in {place}{whole}.") from error
+        raise kind("\n".join([str(error), *notes])) from error
 
 
 def _first_bad_place(X: Any, *, numbers_too: bool) -> str | None:

@@ -99,6 +99,18 @@ def test_measurements_are_no_classes(som, iris):
     LabelMapDisplay.from_estimator(som, iris[0], iris[1] / 2)
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_many_dates_are_no_classes(zone, som, iris):
+    hours = pd.Series(pd.date_range("2025-01-01", periods=150, freq="h", tz=zone))
+    with pytest.raises(ValueError, match=r"y holds more than 100 dates or times, too many for classes: .* y\.dt\.hour"):
+        LabelMapDisplay.from_estimator(som, iris[0], hours)
+    LabelMapDisplay.from_estimator(som, iris[0], hours.dt.hour)
+    legend = LabelMapDisplay.from_estimator(som, iris[0], hours.dt.floor("D")).ax_.get_legend()
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert [text[:10] for text in texts] == [f"2025-01-0{day}" for day in range(1, 8)]
+    assert zone or max(map(len, texts)) == 10
+
+
 def test_counts_and_classes_belong_together():
     with pytest.raises(ValueError, match="class_counts and classes belong together"):
         HitHistogramDisplay(np.ones((2, 2)), class_counts=np.ones((4, 2))).plot()

@@ -136,6 +136,12 @@ def test_wrong_features_are_named_with_what_is_near(iris):
     assert ComponentPlanesDisplay.from_estimator(som, features=2).feature_names == ["petal length"]
     with pytest.raises(ValueError, match="use numbers below 4, or names, such as 'petal width'"):
         ComponentPlanesDisplay.from_estimator(som, features=["petal widht"])
+    with pytest.raises(ValueError, match=r"features contains 0\.5; use numbers below 4"):
+        ComponentPlanesDisplay.from_estimator(som, features=0.5)
+    numbers = make_column_transformer((StandardScaler(), list(X.columns)))
+    model = make_pipeline(numbers, TopographicMap(3, 3)).fit(X)
+    with pytest.raises(ValueError, match=r"or names, such as 'standardscaler__petal width'\.$"):
+        ComponentPlanesDisplay.from_estimator(model, features="petal width")
 
 
 def test_names_find_their_way_through_pipelines(iris):

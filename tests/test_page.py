@@ -310,6 +310,15 @@ def frame_of_customers(rng):
     return pd.DataFrame({"customer": 1_234_567 + numbers, "zip": 10_001 + numbers, "price": price, "paid": price > 1e5})
 
 
+def test_dates_of_a_frame_are_shown_without_zeros(iris):
+    frame = pd.DataFrame(iris[0][:50], columns=list("abcd")).assign(day=pd.date_range("2024-02-28", periods=50))
+    numbers = make_column_transformer((StandardScaler(), list("abcd")))
+    model = make_pipeline(numbers, TopographicMap(3, 3)).fit(frame)
+    assert Content.of(model, frame, None, None).rows.values[-1][:2] == ["2024-02-28", "2024-02-29"]
+    by_time = Content.of(model, frame, frame["day"] + pd.Timedelta(hours=6), None)
+    assert by_time.classes[0] == "2024-02-28 06:00"
+
+
 def test_every_digit_of_a_row_is_shown(browser, tmp_path, rng):
     X = frame_of_customers(rng)
     model = make_pipeline(make_column_transformer((StandardScaler(), ["price"])), TopographicMap(2, 2)).fit(X)

@@ -92,7 +92,9 @@ def test_joined_edges_are_marked(som):
 
 def test_color_bars_name_their_units(som, iris):
     assert UMatrixDisplay.from_estimator(som).colorbar_.ax.get_ylabel().endswith("(units of the data)")
-    assert "samples" in HitHistogramDisplay.from_estimator(som, iris[0]).colorbar_.ax.get_ylabel()
+    for weight, label in ((None, "samples per unit"), (np.ones(150), "weight of the samples per unit")):
+        hits = HitHistogramDisplay.from_estimator(som, iris[0], sample_weight=weight)
+        assert hits.colorbar_.ax.get_ylabel() == f"{label} (none: gray)"
     assert UMatrixDisplay.from_estimator(som, colorbar=False).colorbar_ is None
 
 
@@ -126,6 +128,10 @@ def test_wrong_input_is_refused(iris):
         UMatrixDisplay(som.u_matrix(), lattice="cubic").plot()
     with pytest.raises(ValueError, match="'purples' is not a valid"):
         UMatrixDisplay(som.u_matrix()).plot(cmap="purples")
+    for ax in (plt.figure(), plt.subplots(1, 2)[1]):
+        for draw in displays(som, *iris).values():
+            with pytest.raises((TypeError, ValueError), match=r"ax must be matplotlib Axes|ax holds . axes"):
+                draw(ax)
     with pytest.raises(TypeError, match="Colormap"):
         UMatrixDisplay(som.u_matrix()).plot(cmap=7)
 
@@ -166,8 +172,10 @@ def test_a_fitted_search_is_accepted(iris):
     X, y = iris
     model = make_pipeline(StandardScaler(), TopographicMap(random_state=0, max_iter=2))
     search = GridSearchCV(model, {"topographicmap__height": [4, 5]}, cv=2)
-    with pytest.raises(TypeError, match="or a fitted search over either is needed; got an object of type GridSearchCV"):
-        UMatrixDisplay.from_estimator(search)
+    of_none = GridSearchCV(model, {"topographicmap__height": [4]}, cv=2, refit=False).fit(X)
+    for without in (search, of_none, make_pipeline(StandardScaler(), search)):
+        with pytest.raises(TypeError, match="of type GridSearchCV, which has no best_estimator_: fit it, and not with"):
+            UMatrixDisplay.from_estimator(without)
     search.fit(pd.DataFrame(X, columns=list("abcd")))
     best = search.best_estimator_
     np.testing.assert_array_equal(UMatrixDisplay.from_estimator(search).u_matrix, best[-1].u_matrix())
@@ -216,3 +224,15 @@ def test_color_bars_of_one_value_show_that_value_only(value, shown, shape):
     axis = bar.ax.xaxis if bar.orientation == "horizontal" else bar.ax.yaxis
     assert [label.get_text() for label in axis.get_ticklabels()] == shown
     assert not axis.get_offset_text().get_text()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_is_not_painted(dtype):
+    values = np.full((1, 9), 0.25, dtype)
+    values[0, 3] += 4 * np.finfo(dtype).eps * dtype(0.25)
+    values[0, 5] = np.nan
+    painted = UMatrixDisplay(values).plot().colorbar_.mappable.get_array()
+    np.testing.assert_array_equal(painted.filled(-1), np.where(np.isnan(values), -1, 0.25)[0])
+    values[0, 3] *= 1 + 1e-5
+    painted = UMatrixDisplay(values).plot().colorbar_.mappable.get_array()
+    np.testing.assert_array_equal(painted.compressed(), values[np.isfinite(values)])

@@ -87,6 +87,8 @@ SAMPLES = [
     (FRAME.assign(income=FRAME.income.where(FRAME.index != 4, np.inf)), "infinity(.|\n)*row 4, column 'income'"),
     (FRAME.assign(city="Graz"), "could not convert string(.|\n)*row 0, column 'city'"),
     (FRAME.assign(city=[dt.date(2020, 1, 1)] * 30), "datetime.date(.|\n)*row 0, column 'city'"),
+    (FRAME[[]].assign(vector=list(X)), r"row 0, column 'vector'.\nValues of X are sequences: .* np.stack\(column\)"),
+    (pd.Series(list(X)), r"Values of X are sequences: make a table of them, np.stack\(column\)"),
     (FRAME.assign(city=[1, 10**400] * 15), "int too large(.|\n)*row 1, column 'city'"),
     (
         FRAME.assign(age=[31, None] * 15, income=FRAME.income.where(FRAME.index != 4, np.inf)).convert_dtypes(),

@@ -1,7 +1,7 @@
 """Pictures of the features over the map."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, Self
 
@@ -137,17 +137,18 @@ class ComponentPlanesDisplay:
         map = last_step(estimator)
         planes = as_numpy(map.component_planes())
         names = feature_names_of(estimator, len(planes), feature_names, "feature_names")
-        wanted = [features] if isinstance(features, (str, int, np.integer)) else features
-        if wanted is None:
+        if features is None:
             chosen = most_varied(planes.reshape(len(planes), -1).T, MOST_PLANES).tolist()
         else:
+            one = isinstance(features, str) or not isinstance(features, Iterable)
+            wanted: Any = [features] if one else features
             chosen = [_position(feature, names) for feature in wanted]
         display = cls(
             planes[chosen],
             feature_names=[names[i] for i in chosen],
             lattice=map.lattice,
             periodic=map.periodic,
-            n_omitted=len(planes) - len(chosen) if wanted is None else 0,
+            n_omitted=len(planes) - len(chosen) if features is None else 0,
         )
         return display.plot(ax=ax, cmap=cmap, n_columns=n_columns)
 
@@ -208,7 +209,8 @@ def _position(feature: int | str, names: Sequence[str]) -> int:
         return names.index(feature)
     if isinstance(feature, (int, np.integer)) and not isinstance(feature, bool) and -len(names) <= feature < len(names):
         return int(feature)
-    known = ", ".join(map(repr, get_close_matches(str(feature), names) or names[:MOST_NAMED]))
+    inside = [name for name in names if isinstance(feature, str) and feature in name]  # such as number__age for age
+    known = ", ".join(map(repr, (inside or get_close_matches(str(feature), names) or names)[:MOST_NAMED]))
     raise ValueError(f"features contains {feature!r}; use numbers below {len(names)}, or names, such as {known}.")
 
 

@@ -16,7 +16,7 @@ from sktopo._pipelines import last_step, steps_before_the_map, unwrapped
 from sktopo._sources import is_dask
 from sktopo.plotting._cells import Cells
 from sktopo.plotting._counts import checked_classes, counted_by_class, majority, units_of
-from sktopo.plotting._names import feature_names_of, most_varied
+from sktopo.plotting._names import as_text, feature_names_of, most_varied
 
 MOST_ROWS = 5000
 # Values of prototypes and rows that are embedded, so that a page stays below 6 MB.
@@ -160,5 +160,5 @@ def _row_names(X: Any, listed: NDArray[np.int64]) -> list[str]:
 
 def _text(values: Any) -> list[str]:
     """All as text, the beginning of what is long."""
-    texts = map(str, values)
+    texts = map(as_text, values)
     return [text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…" for text in texts]

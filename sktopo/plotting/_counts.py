@@ -1,5 +1,6 @@
 """What samples say about units: weighted numbers of samples a unit, by class."""
 
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from sktopo._sources import Source
 
 # Numbers with a fraction may be classes (0.5, 1, 2), but not so many of them.
 MOST_FRACTIONS = 20
+# Dates may be, such as those of months, but not so many.
+MOST_DATES = 100
 
 
 @in_any_process
@@ -60,6 +63,11 @@ def checked_classes(y: ArrayLike) -> NDArray[Any]:
             "y holds measurements, not classes: cut them into intervals (numpy.digitize, pandas.cut), or draw their "
             "mean on each unit, as the gallery does in 'Color a map by what it was not told'."
         )
+    if _are_dates(labels) and len(np.unique(labels)) > MOST_DATES:
+        raise ValueError(
+            f"y holds more than {MOST_DATES} dates or times, too many for classes: take a part of each, such as "
+            "y.dt.hour or y.dt.month_name() in pandas."
+        )
     return labels
 
 
@@ -74,6 +82,11 @@ def _ordered(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
             f"y mixes classes that have no common order, such as {examples}: make them all text, "
             "[str(label) for label in y]."
         ) from error
+
+
+def _are_dates(labels: NDArray[Any]) -> bool:
+    """Whether labels are points or lengths of time, by their type or, among objects, by the first one."""
+    return labels.dtype.kind in "mM" or (len(labels) > 0 and isinstance(labels[0], (date, timedelta)))
 
 
 def _is_missing(value: Any) -> bool:

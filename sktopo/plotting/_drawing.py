@@ -17,6 +17,8 @@ MOST_TICKS = 8
 FLAT = 0.4
 # Height of that color bar in points, and the lines of text between it and the map.
 BAR_POINTS, LINES_BELOW = 10.0, 3.5
+# Values that differ by so many units in the last place are equal.
+ROUNDING = 8
 
 
 def pyplot() -> Any:
@@ -35,6 +37,8 @@ def figure_and_axes(ax: Any) -> tuple[Any, Any]:
     if ax is None:
         figure, ax = pyplot().subplots(layout="compressed")  # cells keep their shape
         return figure, ax
+    if not hasattr(ax, "add_collection"):
+        raise TypeError(f"ax must be matplotlib Axes, such as one of those of plt.subplots(); got {type(ax).__name__}.")
     return ax.figure, ax
 
 
@@ -43,7 +47,7 @@ def paint_values(ax: Any, cells: Cells, values: NDArray[Any], cmap: Any) -> Any:
     from matplotlib import colormaps
     from matplotlib.collections import PolyCollection
 
-    masked = np.ma.masked_invalid(np.asarray(values, dtype=float).ravel())
+    masked = np.ma.masked_invalid(_leveled(np.asarray(values)).astype(float).ravel())
     colors = colormaps.get_cmap(DEFAULT_COLORS if cmap is None else cmap).with_extremes(bad=EMPTY)
     # sides in the cell's own color close the hairlines between antialiased cells
     painted = PolyCollection(list(cells.polygons), array=masked, cmap=colors, edgecolors="face", linewidths=0.4)
@@ -55,6 +59,16 @@ def paint_values(ax: Any, cells: Cells, values: NDArray[Any], cmap: Any) -> Any:
         )
         ax.add_collection(ghost)
     return painted
+
+
+def _leveled(values: NDArray[Any]) -> NDArray[Any]:
+    """Equal values where they differ by rounding only, of which there should be no picture."""
+    known = values[np.isfinite(values)]
+    if values.dtype.kind != "f" or not known.size:
+        return values
+    least, greatest = known.min(), known.max()
+    alike = greatest - least <= ROUNDING * np.finfo(values.dtype).eps * max(abs(least), abs(greatest))
+    return np.where(np.isfinite(values), least, values) if alike else values
 
 
 def paint_colors(ax: Any, cells: Cells, colors: NDArray[Any]) -> Any:

@@ -43,6 +43,8 @@ class HitHistogramDisplay:
         Arrangement of the units.
     periodic : bool, default=False
         Whether opposite edges are joined.
+    weighted : bool, default=False
+        Whether `hits` are sums of weights, of which the color bar tells.
 
     Attributes
     ----------
@@ -81,12 +83,14 @@ class HitHistogramDisplay:
         classes: NDArray[Any] | None = None,
         lattice: str = "rectangular",
         periodic: bool = False,
+        weighted: bool = False,
     ) -> None:
         self.hits = hits
         self.class_counts = class_counts
         self.classes = classes
         self.lattice = lattice
         self.periodic = periodic
+        self.weighted = weighted
 
     @classmethod
     def from_estimator(
@@ -137,6 +141,7 @@ class HitHistogramDisplay:
         """
         map, samples = unwrapped(estimator, X)
         options: dict[str, Any] = {"lattice": map.lattice, "periodic": map.periodic}
+        options["weighted"] = sample_weight is not None
         if y is None:
             hits = as_numpy(map.hit_histogram(samples, sample_weight))
         else:
@@ -184,7 +189,8 @@ class HitHistogramDisplay:
         painted = paint_values(self.ax_, cells, np.where(self.hits > 0, self.hits, np.nan), cmap)
         frame(self.ax_, cells, "Hits")
         if colorbar:
-            self.colorbar_ = color_bar(self.ax_, painted, cells, "samples per unit (none: gray)")
+            what = "weight of the samples" if self.weighted else "samples"
+            self.colorbar_ = color_bar(self.ax_, painted, cells, f"{what} per unit (none: gray)")
         return self
 
     def _plot_pies(self, cells: Cells, counts: NDArray[Any], classes: NDArray[Any]) -> None:

@@ -20,9 +20,16 @@ FEWEST_CHARACTERS = 4
 NARROWEST = 0.25
 
 
+def as_text(value: Any) -> str:
+    """What a reader sees of a value: of NumPy's dates no more than there is to say."""
+    if isinstance(value, np.datetime64):
+        return str(np.datetime_as_string(value, unit="auto")).replace("T", " ")
+    return str(value)
+
+
 def in_one_line(name: Any) -> str:
     """A name without breaks and tabs, for which fonts have no letters."""
-    return " ".join(str(name).split())
+    return " ".join(as_text(name).split())
 
 
 def in_lines(name: str) -> str:
