@@ -150,8 +150,9 @@ def check_dask_features(estimator: Any, X: Any, *, reset: bool) -> None:
 
 def check_dask_shape(X: Any) -> int:
     """The number of columns of a dask collection, or a ValueError if it is no table."""
-    if getattr(X, "ndim", None) != 2:
-        dimensions = f" of {X.ndim} dimension(s)" if hasattr(X, "ndim") else ""
+    n_dimensions = getattr(X, "ndim", None)
+    if not isinstance(n_dimensions, int) or n_dimensions != 2:  # an attribute of a Delayed is another one
+        dimensions = f" of {n_dimensions} dimension(s)" if isinstance(n_dimensions, int) else ""
         raise ValueError(f"Expected a 2D dask array or a dask data frame, got a dask {type(X).__name__}{dimensions}.")
     if hasattr(X, "columns"):
         return len(X.columns)
