@@ -7,6 +7,7 @@ first value that scikit-learn refuses.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -57,10 +58,14 @@ def _listed(values: Any, name: str) -> Any:
     if isinstance(values, list | tuple) and any(map(_is_masked, values)):
         raise ValueError(f"A row of {name} is a masked array, whose mask would be lost; fill in what is masked.")
     try:
-        return np.asarray(values)
+        listed = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
         ragged = " Give all its rows the same length." if "inhomogeneous" in str(error) else ""
         raise ValueError(f"{name} cannot be made an array: {error}{ragged}") from error
+    if listed.ndim == 0 and listed.dtype == object and not isinstance(values, Number):
+        kind = type(values).__name__
+        raise ValueError(f"{name} is of type {kind}, which NumPy makes no array of; pass an array or a list.")
+    return listed
 
 
 def _is_masked(values: Any) -> bool:

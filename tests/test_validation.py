@@ -102,6 +102,8 @@ SAMPLES = [
     (X[:0], r"0 sample\(s\)"),
     (X[:, :0], r"0 feature\(s\)"),
     ([[1.0, 2.0], [3.0]], "inhomogeneous"),
+    ((row for row in X), "X is of type generator, which NumPy makes no array of; pass an array or a list"),
+    ({"age": [31.0]}, "X is of type dict, which NumPy makes no array of; pass an array or a list"),
     ([torch.ones(3, requires_grad=True)] * 9, r"X cannot be made an array.* Use tensor.detach\(\).numpy\(\) instead.$"),
     (np.array([["a", "b"], ["c", "d"]]), "could not convert string"),
     (pl.DataFrame(X).lazy(), r"X is a LazyFrame, which holds no values yet; pass X.collect\(\)"),
