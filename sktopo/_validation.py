@@ -280,8 +280,7 @@ def _checked_weight(sample_weight: Any, n_rows: int, *, zero: bool = False) -> N
 
 def _weight_values(sample_weight: Any, n_rows: int, whole: str | None = None) -> NDArray[np.float64]:
     """Weights as float64, each of them checked; rows in errors are those of `whole`."""
-    sample_weight = as_plain(sample_weight, "sample_weight")
-    sample_weight = _brought_here(sample_weight)
+    sample_weight = _brought_here(as_plain(sample_weight, "sample_weight"))
     try:
         with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
             weight: NDArray[np.float64] = check_array(
