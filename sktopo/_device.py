@@ -62,6 +62,25 @@ def resolve_device(device: str | torch.device | None, dtype: torch.dtype) -> tor
     return wanted
 
 
+def check_reachable(device: str | torch.device | None) -> None:
+    """Raise ValueError for a device that torch does not know, or cannot reach here.
+
+    Parameters
+    ----------
+    device : torch.device, str, int or None
+        What a user has written.
+
+    Raises
+    ------
+    ValueError
+        If no tensor can be made there.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, TypeError, AssertionError) as error:
+        raise ValueError(f"device={device!r} cannot be used: {error}") from error
+
+
 def is_available(device: torch.device) -> bool:
     """Whether a device is here.
 

@@ -22,7 +22,7 @@ from sktopo._fitted import FittedMap
 from sktopo._frame import DataRange, Frame
 from sktopo._journal import Journal, fingerprint_of
 from sktopo._means import check_distances, chunk_mean, distances_to_bmu, mean_over_samples, weighted_mean
-from sktopo._namespaces import as_tensor
+from sktopo._namespaces import as_numpy, as_tensor
 from sktopo._sources import DaskSource, Source
 from sktopo._statistics import UnitStatistics
 from sktopo._validation import check_affordable, check_codebook, check_known, make_generator
@@ -117,8 +117,8 @@ def continue_training(estimator: Any, source: Source) -> dict[str, Any]:
     settings = Settings(batch_size=estimator.batch_size, generator=generator)
     if hasattr(estimator, "codebook_"):
         problem, state = _resumed(estimator, source)
-        seen, dtype = estimator.weight_seen_, as_tensor(estimator.codebook_).cpu().numpy().dtype
-        curve = as_tensor(estimator.loss_curve_).cpu().numpy()
+        seen, dtype = estimator.weight_seen_, as_numpy(estimator.codebook_).dtype
+        curve = as_numpy(estimator.loss_curve_)
     else:
         seen, dtype, curve = 0.0, _dtype(source), np.empty(0)
         problem, codebook, warning = _problem(estimator, StreamSolver, source, generator)

@@ -150,8 +150,9 @@ def check_dask_features(estimator: Any, X: Any, *, reset: bool) -> None:
 
 def check_dask_shape(X: Any) -> int:
     """The number of columns of a dask collection, or a ValueError if it is no table."""
-    if getattr(X, "ndim", None) != 2:
-        dimensions = f" of {X.ndim} dimension(s)" if hasattr(X, "ndim") else ""
+    n_dimensions = getattr(X, "ndim", None)
+    if not isinstance(n_dimensions, int) or n_dimensions != 2:  # an attribute of a Delayed is another one
+        dimensions = f" of {n_dimensions} dimension(s)" if isinstance(n_dimensions, int) else ""
         raise ValueError(f"Expected a 2D dask array or a dask data frame, got a dask {type(X).__name__}{dimensions}.")
     if hasattr(X, "columns"):
         return len(X.columns)
@@ -279,8 +280,7 @@ def _checked_weight(sample_weight: Any, n_rows: int, *, zero: bool = False) -> N
 
 def _weight_values(sample_weight: Any, n_rows: int, whole: str | None = None) -> NDArray[np.float64]:
     """Weights as float64, each of them checked; rows in errors are those of `whole`."""
-    sample_weight = as_plain(sample_weight, "sample_weight")
-    sample_weight = _brought_here(sample_weight)
+    sample_weight = _brought_here(as_plain(sample_weight, "sample_weight"))
     try:
         with sklearn.config_context(array_api_dispatch=False):  # weights may live elsewhere than X
             weight: NDArray[np.float64] = check_array(

@@ -7,6 +7,7 @@ first value that scikit-learn refuses.
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def as_plain(values: Any, name: str = "X") -> Any:
 def check_plain(values: Any, name: str = "X") -> None:
     """Raise ValueError for what would silently become other numbers: masked and complex values, dates and times."""
     values = _listed(values, name)
-    if np.ma.is_masked(values):
+    if _is_masked(values):
         how = f"pass {name}.filled(np.nan)" if name == "X" else "fill in what is masked"
         raise ValueError(f"{name} is a masked array, whose mask would be lost; {how}.")
     types = column_types(values)
@@ -54,10 +55,22 @@ def _listed(values: Any, name: str) -> Any:
         raise ValueError(f"{name} is a LazyFrame, which holds no values yet; pass {name}.collect().")
     if any(hasattr(values, of_a_container) for of_a_container in ("dtype", "columns", "tocsr")):
         return values
+    if isinstance(values, list | tuple) and any(map(_is_masked, values)):
+        raise ValueError(f"A row of {name} is a masked array, whose mask would be lost; fill in what is masked.")
     try:
-        return np.asarray(values)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} cannot be made an array: {error} Give all its rows the same length.") from error
+        listed = np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        ragged = " Give all its rows the same length." if "inhomogeneous" in str(error) else ""
+        raise ValueError(f"{name} cannot be made an array: {error}{ragged}") from error
+    if listed.ndim == 0 and listed.dtype == object and not isinstance(values, Number):
+        kind = type(values).__name__
+        raise ValueError(f"{name} is of type {kind}, which NumPy makes no array of; pass an array or a list.")
+    return listed
+
+
+def _is_masked(values: Any) -> bool:
+    """Whether some of the values are masked; NumPy would go on with what is under the mask."""
+    return isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values)
 
 
 def _is_temporal(dtype: Any) -> bool:

@@ -549,6 +549,8 @@ class TopographicMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callback
         ------
         sklearn.exceptions.NotFittedError
             If the map is not fitted.
+        ValueError
+            If `device` or `dtype` is not one that a layer can have.
 
         Examples
         --------

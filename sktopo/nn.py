@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sktopo._assignment import WINNERS, Averaging, Product, expected_coordinates, responsibilities, soft_minimum
+from sktopo._device import check_reachable
 from sktopo._options import check_p_norm, check_sigma, check_size, chosen
 from sktopo._products import expanded_scores
 from sktopo._smoothing import make_smoother
@@ -161,6 +162,7 @@ class TopographicLayer(nn.Module):
             raise ValueError(f"dtype must be a floating point type, got {dtype!r}.")
         if generator is not None and not isinstance(generator, torch.Generator):
             raise ValueError(f"generator must be a torch.Generator, got {generator!r}.")
+        check_reachable(device)
         self.latent_dim = check_size("latent_dim", latent_dim)
         self.lattice = make_lattice(lattice, height, width, periodic)
         self.p_norm = check_p_norm(p_norm)

@@ -273,6 +273,8 @@ def _placed(value: Any, missing: set[str]) -> Any:
     """Values with tensors on their devices, as far as these are here; those that are not are written down."""
     if isinstance(value, dict):
         return {key: _placed(item, missing) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_placed(item, missing) for item in value]
     if not isinstance(value, StoredTensor):
         return value
     if is_available(value.device):

@@ -273,6 +273,8 @@ def test_what_is_wrong_is_named(X, som):
             ask(lazy[:, 0])
         with pytest.raises(ValueError, match=r"Expected a 2D dask array .* got a dask Series of 1 dimension"):
             ask(dd.from_dask_array(lazy)[0])
+        with pytest.raises(ValueError, match=r"Expected a 2D dask array .* got a dask Delayed"):
+            ask(dask.delayed(X))
 
 
 def masked(weight):

@@ -383,6 +383,9 @@ def test_without_a_generator_torchs_global_one_draws():
         ({"neighborhood": "mexican"}, "neighborhood must be one of"),
         ({"winner": "second"}, "winner must be one of 'nearest', 'local'"),
         ({"lattice": "hexagonal", "periodic": True, "height": 3}, "even height"),
+        ({"device": "gpu"}, "device='gpu' cannot be used: Expected one of cpu, cuda"),
+        ({"device": 2.5}, "device=2.5 cannot be used"),
+        ({"device": "cuda:99"}, "device='cuda:99' cannot be used"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

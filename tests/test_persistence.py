@@ -80,6 +80,14 @@ def test_every_parameter_and_attribute_comes_back(parameters, iris, tmp_path):
     np.testing.assert_array_equal(again.transform(X), som.transform(X))
 
 
+def test_a_codebook_of_tensors_comes_back(iris, tmp_path):
+    som = TopographicMap(2, 2, init=[torch.from_numpy(row) for row in iris[0][:4]]).fit(iris[0])
+    som.save(tmp_path / "map")
+    again = TopographicMap.load(tmp_path / "map")
+    assert all(torch.equal(row, given) for row, given in zip(again.init, som.init, strict=True))
+    np.testing.assert_array_equal(again.fit(iris[0]).codebook_, som.codebook_)
+
+
 def test_a_loaded_map_learns_on_to_the_same_bit(iris, tmp_path):
     som = TopographicMap(4, 5, random_state=0).partial_fit(iris[0][:70])
     som.save(tmp_path / "map")
