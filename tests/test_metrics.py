@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sktopo import TopographicMap
+from sktopo.lattices import RectangularLattice
 from sktopo.metrics import (
     combined_error,
     continuity,
@@ -172,6 +173,20 @@ def test_distortion_equals_the_loop(iris, neighborhood, p_norm, lattice):
     energy = [h @ d**2 for h, d in zip(H[apart.argmin(axis=1)], apart, strict=True)]
     weight = np.linspace(0, 3, len(X))
     assert distortion(som, X) == pytest.approx(np.mean(energy), rel=1e-9)
+    assert distortion(som, X, sample_weight=weight) == pytest.approx(np.average(energy, weights=weight), rel=1e-9)
+
+
+def test_distortion_of_close_prototypes_beside_a_far_one_keeps_its_digits(rng):
+    X = 1e3 + 1e-3 * rng.normal(size=(200, 4))
+    som = TopographicMap(5, 4, max_iter=3).fit(X)
+    som.codebook_[0] += 1e6
+    som.sigma_ = 0.2
+    H = neighborhood_matrix("gaussian", unit_distances(RectangularLattice(5, 4)), 0.2)
+    apart = distances(X, som.codebook_, 2)
+    best = apart.argmin(axis=1)
+    weight = (H[best, 0] < 1e-40).astype(float)  # samples for which the far one counts nothing
+    assert weight.sum() > 100
+    energy = (H[best] * apart**2).sum(axis=1)
     assert distortion(som, X, sample_weight=weight) == pytest.approx(np.average(energy, weights=weight), rel=1e-9)
 
 
