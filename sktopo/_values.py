@@ -138,15 +138,18 @@ def canonical(X: Any) -> Any:
 
 def has_gaps(X: NDArray[Any]) -> bool:
     """Whether a value of an array of numbers is missing; raises scikit-learn's ValueError for one that is infinite."""
-    gaps = False
-    if X.dtype.kind == "f":
-        for places in _parts(X):
-            rows = floating(X[places])
-            least, greatest = float(rows.min()), float(rows.max())  # the second pass finds the rows in a cache
-            if not (math.isfinite(least) and math.isfinite(greatest)):
-                gaps = True
-                assert_all_finite(rows, allow_nan=True, input_name="X")
-    return gaps
+    # all parts are looked at, each converted and let go by its own call
+    gaps = [_has_gaps(floating(X[places])) for places in _parts(X)] if X.dtype.kind == "f" else []
+    return any(gaps)
+
+
+def _has_gaps(rows: NDArray[Any]) -> bool:
+    """The same of a few rows."""
+    # the second pass finds them in a cache
+    if math.isfinite(rows.min()) and math.isfinite(rows.max()):
+        return False
+    assert_all_finite(rows, allow_nan=True, input_name="X")
+    return True
 
 
 def _parts(X: Any) -> Iterator[slice]:
