@@ -1,9 +1,11 @@
 """The right factor of the products that score samples, and the quickest way to multiply by it.
 
-Where the processor has AVX-512, oneDNN, which is part of torch, multiplies in half to two thirds of the time of
-torch's own BLAS: Intel's MKL keeps AVX-512 from processors of others (docs/decisions/0008-onednn.md).
+Where a processor of another maker than Intel has AVX-512, oneDNN, which is part of torch, multiplies in half to two
+thirds of the time of torch's own BLAS: that is Intel's MKL, which keeps AVX-512 from processors of others
+(docs/decisions/0008-onednn.md).
 """
 
+import platform
 from functools import cache, cached_property
 
 import torch
@@ -82,10 +84,24 @@ def _times(samples: Tensor, rows: Tensor) -> Tensor:
 
 def _suits_onednn(values: Tensor) -> bool:
     wide = values.shape[0] > FEWEST_FEATURES and values.numel() >= FEWEST_VALUES
-    return wide and values.dtype == torch.float32 and values.device.type == "cpu" and _has_onednn()
+    return wide and values.dtype == torch.float32 and values.device.type == "cpu" and _prefers_onednn()
 
 
 @cache
-def _has_onednn() -> bool:
-    """Whether oneDNN is here and quicker; its operator is one of those that torch's compiler calls."""
+def _prefers_onednn() -> bool:
+    """Whether oneDNN multiplies quicker than torch's BLAS."""
+    return _offers_onednn() and "GenuineIntel" not in _processor()
+
+
+def _offers_onednn() -> bool:
+    """Whether oneDNN is here, and with AVX-512; its operator is one of those that torch's compiler calls."""
     return torch.backends.cpu.get_cpu_capability() == "AVX512" and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def _processor() -> str:
+    """What the system says of its processor, its maker included."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as information:
+            return information.read(512)  # the first processor's maker is in the second line
+    except OSError:  # another system than Linux
+        return platform.processor()

@@ -12,11 +12,11 @@ from sktopo._products import heights, padded_units, rounded_rows, stacked
 from sktopo._right_factor import RightFactor
 
 
-@pytest.fixture(params=["here", "without oneDNN"])
+@pytest.fixture(params=["oneDNN", "torch's BLAS"])
 def product(request, monkeypatch):
-    """The product that this machine takes, and the one of a machine without oneDNN or AVX-512."""
-    if request.param == "without oneDNN":
-        monkeypatch.setattr(_right_factor, "_has_onednn", lambda: False)
+    """What multiplies, whatever this machine would choose; without AVX-512 it is torch's BLAS both times."""
+    wanted = request.param == "oneDNN" and _right_factor._offers_onednn()
+    monkeypatch.setattr(_right_factor, "_prefers_onednn", lambda: wanted)
 
 
 def factors(rng, n, width, n_columns):
@@ -50,16 +50,29 @@ def test_a_row_has_the_same_scores_beside_any_others(rng, width, n_columns):
             assert torch.equal(factor.scores(samples[places]), alone[places])
 
 
-def test_without_onednn_a_map_is_the_same_to_rounding(rng, monkeypatch):
+def test_with_and_without_onednn_a_map_is_the_same_to_rounding(rng, monkeypatch):
     X = rng.normal(size=(3000, 12)).astype(np.float32)
+    monkeypatch.setattr(_right_factor, "_prefers_onednn", _right_factor._offers_onednn)
     som = TopographicMap(20, 20, random_state=0).fit(X)
-    monkeypatch.setattr(_right_factor, "_has_onednn", lambda: False)
+    monkeypatch.setattr(_right_factor, "_prefers_onednn", lambda: False)
     other = TopographicMap(20, 20, random_state=0).fit(X)
     np.testing.assert_allclose(other.quantization_error_, som.quantization_error_, rtol=1e-3)
     assert np.mean(som.predict(X) == som.labels_) > 0.9999
 
 
-def test_float64_small_and_narrow_products_stay_with_the_blas(rng):
+@pytest.mark.parametrize(("processor", "preferred"), [("vendor_id : GenuineIntel", False), ("AuthenticAMD", True)])
+def test_on_processors_of_intel_its_own_library_multiplies(monkeypatch, processor, preferred):
+    monkeypatch.setattr(_right_factor, "_offers_onednn", lambda: True)
+    monkeypatch.setattr(_right_factor, "_processor", lambda: processor)
+    assert _right_factor._prefers_onednn.__wrapped__() == preferred
+
+
+def test_the_system_knows_its_processor():
+    assert _right_factor._processor()
+
+
+def test_float64_small_and_narrow_products_stay_with_the_blas(rng, monkeypatch):
+    monkeypatch.setattr(_right_factor, "_prefers_onednn", lambda: True)
     samples, values = factors(rng, 64, 33, 600)
     assert RightFactor(values.double())._parts is None
     assert RightFactor(values[:4])._parts is None

@@ -10,11 +10,11 @@ from sktopo._rounded_scores import FEWEST_VALUES, RoundedScores, make_rounded_sc
 from sktopo._search import Search
 
 
-@pytest.fixture(params=["here", "without oneDNN"], autouse=True)
+@pytest.fixture(params=["oneDNN", "torch's BLAS"], autouse=True)
 def product(request, monkeypatch):
-    """The product that this machine takes, and the one of a machine without oneDNN or AVX-512."""
-    if request.param == "without oneDNN":
-        monkeypatch.setattr(_right_factor, "_has_onednn", lambda: False)
+    """What multiplies, whatever this machine would choose; without AVX-512 it is torch's BLAS both times."""
+    wanted = request.param == "oneDNN" and _right_factor._offers_onednn()
+    monkeypatch.setattr(_right_factor, "_prefers_onednn", lambda: wanted)
 
 
 def factor_of(W):
