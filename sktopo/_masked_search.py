@@ -64,7 +64,7 @@ class MaskedSearch:
         """The k best units of a chunk: int64 (n, k), ties to the lowest unit."""
         found = torch.empty((k, len(x)), dtype=torch.int64, device=x.device)
         for rows, observed, seen in self._blocks(x):
-            minima(self._scores(observed, seen)[: rows.stop - rows.start], found[:, rows])
+            minima(self._scores(observed, seen)[: rows.stop - rows.start], found[:, rows].unbind())
         return found.T
 
     def distance(self, x: Tensor, unit: Tensor) -> Tensor:

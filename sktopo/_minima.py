@@ -4,6 +4,7 @@ Ties go to the lowest unit. Equal prototypes must tie, though a matrix product m
 """
 
 import math
+from collections.abc import Iterable
 from functools import cache
 from itertools import pairwise
 
@@ -32,18 +33,19 @@ def first_minimum(block: Tensor, out: Tensor) -> Tensor:
     return torch.argmin(block, dim=1, out=out)
 
 
-def minima(block: Tensor, out: Tensor) -> None:
+def minima(block: Tensor, out: Iterable[Tensor]) -> None:
     """Positions of the k least scores of each row in ascending order, the first ones on ties.
 
     Parameters
     ----------
     block : Tensor of shape (n, n_units)
         Scores; those of the first k - 1 minima are overwritten.
-    out : Tensor of int64 of shape (k, n)
+    out : iterable of k tensors of int64 of shape (n,)
         Where to put the result.
     """
-    first_minimum(block, out[0])
-    for previous, following in pairwise(out):
+    first, *others = out
+    first_minimum(block, first)
+    for previous, following in pairwise([first, *others]):
         block.scatter_(1, previous[:, None], math.inf)
         first_minimum(block, following)
 
@@ -67,7 +69,7 @@ class Repeats:
     """
 
     def __init__(self, points: Tensor) -> None:
-        self._later = self._first = torch.empty(0, dtype=torch.int64)
+        self._repeats: tuple[Tensor, Tensor] | None = None  # points that repeat an earlier one, and the first of each
         # equal points have equal keys, because contiguous rows are each added up in the same order; in float64,
         # different points almost never share one
         weights = _irregular(points.shape[1], points.dtype, points.device)
@@ -78,12 +80,13 @@ class Repeats:
         kinds, kind = torch.unique(points, dim=0, return_inverse=True)
         number = torch.arange(len(points), device=points.device)
         first = torch.full_like(number[: len(kinds)], len(points)).scatter_reduce(0, kind, number, "amin")[kind]
-        self._later = torch.nonzero(first < number)[:, 0]
-        self._first = first[self._later]
+        later = torch.nonzero(first < number)[:, 0]
+        if len(later):
+            self._repeats = later, first[later]
 
     def __bool__(self) -> bool:
         """Whether there are any."""
-        return len(self._later) > 0
+        return self._repeats is not None
 
     def copy_first(self, block: Tensor) -> Tensor:
         """Give repeated points the scores of the first ones, in place.
@@ -98,6 +101,7 @@ class Repeats:
         Tensor of shape (m, n)
             `block`.
         """
-        if self:
-            block[:, self._later] = block[:, self._first]
+        if self._repeats is not None:
+            later, first = self._repeats
+            block[:, later] = block[:, first]
         return block

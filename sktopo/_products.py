@@ -85,11 +85,11 @@ def stacked(values: Tensor, n: int, most: int) -> Iterator[tuple[slice, Tensor]]
     tuple
         Places of the rows that count, and the block.
     """
-    start = 0
+    start, sizes = 0, heights(n, most)
     # each call of torch may hand Python's lock to another worker, so all blocks are cut by one call
-    for block in torch.split(values, heights(n, most)):
-        yield slice(start, min(n, start + len(block))), block
-        start += len(block)
+    for size, block in zip(sizes, torch.split(values, sizes), strict=True):
+        yield slice(start, min(n, start + size)), block
+        start += size
 
 
 def row_by_row(product: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:

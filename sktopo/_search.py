@@ -115,8 +115,9 @@ class Search:
     def _best(self, centered: Tensor, n: int, k: int) -> Tensor:
         """The k best units (n, k) of the first n centered rows."""
         found = torch.empty((k, n), dtype=torch.int64, device=centered.device)
+        ranks = found.unbind()
         for rows, samples in stacked(centered, n, self._rows):
-            minima(self._scores_of(samples, rows), found[:, rows])
+            minima(self._scores_of(samples, rows), [rank[rows] for rank in ranks])
         return found.T
 
     def _nearest(self, centered: Tensor, n: int, rounded: RoundedScores) -> Tensor:
@@ -186,7 +187,8 @@ class Search:
 
     def _scores_of(self, samples: Tensor, rows: slice) -> Tensor:
         """Scores (m, n_units) of a block without its padding, valid until this thread asks again."""
-        return self._scores.of(samples)[: rows.stop - rows.start, : self.n_units]
+        block, n = self._scores.of(samples), rows.stop - rows.start
+        return block if block.shape == (n, self.n_units) else block[:n, : self.n_units]
 
     def _centered(self, x: Tensor, ends: tuple[float, float]) -> tuple[Tensor, Tensor | None]:
         """Half the centered samples times 2^-exponent with a last feature of 1, and the exponents (n, 1) if not common.

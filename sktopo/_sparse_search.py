@@ -75,7 +75,7 @@ class SparseSearch:
         found = torch.empty((k, x.shape[0]), dtype=torch.int64, device=x.device)
         for rows, piece in self._pieces(x):
             block, _, sure = self._scores(piece)
-            minima(block, found[:, rows])
+            minima(block, found[:, rows].unbind())
             self._make_dense(piece, ~sure, found[:, rows].T, partial(dense.best, k=k))
         return found.T
 

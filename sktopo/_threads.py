@@ -31,7 +31,8 @@ LARGEST_KEPT = 16 * 2**20
 # Callers beyond this number wait for their turn.
 MOST_RUN_THREADS = 64
 
-Buffers = dict[tuple[str, torch.dtype, torch.device], Tensor]
+# For each use, type and device all of the memory, and the part of it that was asked for last.
+Buffers = dict[tuple[str, torch.dtype, torch.device], tuple[Tensor, Tensor]]
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
 
@@ -48,17 +49,22 @@ def scratch(use: str, rows: int, columns: int, like: Tensor) -> Tensor:
     The first write to each page of new memory is slow, so a thread that works block after block keeps its own, unless
     it is large. It is usable in any mode: the caller may be in inference mode, and the next one not.
     """
-    if rows * columns * like.element_size() > LARGEST_KEPT:
-        return like.new_empty(rows, columns)
     if getattr(_owned, "buffers", None) is None:
         _owned.buffers = {}
     buffers: Buffers = _owned.buffers
     key, size = (use, like.dtype, like.device), rows * columns
-    if key not in buffers or len(buffers[key]) < size:
-        buffers.pop(key, None)  # what is too small is let go first
-        with torch.inference_mode(False):
-            buffers[key] = like.new_empty(size)
-    return buffers[key][:size].view(rows, columns)
+    memory, last = buffers.get(key, (None, None))
+    if last is not None and last.shape == (rows, columns):
+        return last
+    if size * like.element_size() > LARGEST_KEPT:
+        return like.new_empty(rows, columns)
+    with torch.inference_mode(False):
+        if memory is None or memory.shape[0] < size:
+            memory = last = None  # what is too small is let go first
+            buffers.pop(key, None)
+            memory = like.new_empty(size)
+        buffers[key] = memory, memory[:size].view(rows, columns)
+    return buffers[key][1]
 
 
 def map_chunks(
