@@ -13,7 +13,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,9 @@ QUEUED_PER_WORKER = 2
 LARGEST_KEPT = 16 * 2**20
 # Callers beyond this number wait for their turn.
 MOST_RUN_THREADS = 64
+# A caller that waits looks so often, in seconds, whether it was interrupted: a signal that comes just before it begins
+# to wait, or that another thread receives, does not wake it.
+HEEDING = 0.5
 
 # For each use, type and device all of the memory, and the part of it that was asked for last.
 Buffers = dict[tuple[str, torch.dtype, torch.device], tuple[Tensor, Tensor]]
@@ -173,12 +176,18 @@ def run_alone(function: Callable[[], Result]) -> Result:
         _owned.workers, _owned.abandoned = workers, abandoned
         return function()
 
-    future = _run_threads(os.getpid()).submit(conduct)
     try:
-        return future.result()
+        return _awaited(_run_threads(os.getpid()).submit(conduct))
     except BaseException:
         abandoned.set()
         raise
+
+
+def _awaited(future: Future[Result]) -> Result:
+    """What becomes of a future; an interrupt is heeded soon, whichever thread received it."""
+    while not future.done():
+        wait([future], HEEDING)
+    return future.result()
 
 
 def is_forked() -> bool:

@@ -110,7 +110,7 @@ def test_worker_processes_fit_the_maps_of_one(X, serial):
         (torch.set_grad_enabled, True, False),
         (partial(torch.set_autocast_enabled, "cpu"), False, True),
     ],
-    ids=str,
+    ids=["float64", "float16", "meta", "without gradients", "autocast"],
 )
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_what_the_process_has_set_changes_no_map(change, back, value, n_threads, X, serial):
@@ -228,7 +228,8 @@ def interrupted(fit, wait):
 
     def press():
         wait()
-        os.kill(os.getpid(), signal.SIGINT)
+        # received by this thread, not by the one that waits: a signal sent to the process may come to any of them
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
     finger = threading.Thread(target=press)
     # a test run that was started in the background ignores Ctrl-C

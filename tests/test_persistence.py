@@ -62,7 +62,7 @@ def assert_same(a, b):
         {"device": torch.device("cpu"), "output": "activations", "neighborhood": "bubble"},
         {"height": "auto", "width": "auto", "solver": "stream", "max_iter": 0.5, "batch_size": 40},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_every_parameter_and_attribute_comes_back(parameters, iris, tmp_path):
     X = pd.DataFrame(iris[0], columns=list("abcd"))
