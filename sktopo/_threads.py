@@ -13,7 +13,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -185,9 +185,12 @@ def run_alone(function: Callable[[], Result]) -> Result:
 
 def _awaited(future: Future[Result]) -> Result:
     """What becomes of a future; an interrupt is heeded soon, whichever thread received it."""
-    while not future.done():
-        wait([future], HEEDING)
-    return future.result()
+    while True:
+        try:
+            return future.result(HEEDING)
+        except TimeoutError:
+            if future.done():  # it may have raised one itself
+                return future.result()
 
 
 def is_forked() -> bool:

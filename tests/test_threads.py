@@ -6,6 +6,7 @@ import pytest
 import torch
 from settings import threads
 
+from sktopo import _threads
 from sktopo._threads import map_chunks, run_alone, scratch
 
 
@@ -149,6 +150,20 @@ def test_a_slow_first_chunk_holds_the_others_up(n):
 
     with threads(n):
         assert list(map_chunks(slow, range(60))) == list(range(60))
+
+
+def test_an_error_of_its_own_that_says_timeout_reaches_the_caller():
+    def late():
+        raise TimeoutError("the disk")
+
+    with threads(2), pytest.raises(TimeoutError, match="the disk"):
+        run_alone(late)
+
+
+def test_a_caller_waits_as_long_as_it_takes(monkeypatch):
+    monkeypatch.setattr(_threads, "HEEDING", 0.01)
+    with threads(2):
+        assert run_alone(lambda: time.sleep(0.2) or "done") == "done"
 
 
 def test_one_thread_needs_no_pool():
