@@ -15,6 +15,8 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["check"]
 
 OLDEST_SCIKIT_LEARN = "1.6.1"
+# Two processes, for most tests keep one core busy; each gets the next tests when it is done with its own.
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal")
 
 
 @nox.session
@@ -37,7 +39,7 @@ def oldest(session: nox.Session) -> None:
     path = os.pathsep.join([str(overlay), os.environ.get("PYTHONPATH", "")])
     # its parametrize_with_checks hands pytest a generator, which pytest 9 dislikes
     quiet = ("-W", "ignore:Passing a non-Collection iterable:pytest.PytestWarning")
-    session.run(sys.executable, "-m", "pytest", "-q", "-rf", *quiet, "tests/test_sklearn.py", env={"PYTHONPATH": path})
+    session.run(*PYTEST, "-rf", *quiet, "tests/test_sklearn.py", env={"PYTHONPATH": path})
 
 
 @nox.session
@@ -60,10 +62,7 @@ def tests(session: nox.Session) -> None:
     """Doctests, in the pages of the site too, and tests; warnings are errors."""
     pages = sorted(str(page) for page in Path("docs").rglob("*.md") if "_build" not in page.parts)
     session.run(
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
+        *PYTEST,
         "--doctest-modules",
         "--doctest-glob=*.md",
         "sktopo",
