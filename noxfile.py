@@ -17,6 +17,8 @@ nox.options.sessions = ["check"]
 OLDEST_SCIKIT_LEARN = "1.6.1"
 # Two processes, for most tests keep one core busy; each gets the next tests when it is done with its own.
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal")
+# Many tests start processes, which need not compile sktopo anew.
+ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 @nox.session
@@ -39,7 +41,7 @@ def oldest(session: nox.Session) -> None:
     path = os.pathsep.join([str(overlay), os.environ.get("PYTHONPATH", "")])
     # its parametrize_with_checks hands pytest a generator, which pytest 9 dislikes
     quiet = ("-W", "ignore:Passing a non-Collection iterable:pytest.PytestWarning")
-    session.run(*PYTEST, "-rf", *quiet, "tests/test_sklearn.py", env={"PYTHONPATH": path})
+    session.run(*PYTEST, "-rf", *quiet, "tests/test_sklearn.py", env=ENVIRONMENT | {"PYTHONPATH": path})
 
 
 @nox.session
@@ -70,6 +72,7 @@ def tests(session: nox.Session) -> None:
         "README.md",
         *pages,
         *session.posargs,
+        env=ENVIRONMENT,
     )
 
 

@@ -107,7 +107,9 @@ def test_dask_fits_when_assertions_are_off(tmp_path):
     script = tmp_path / "optimized.py"
     script.write_text(OPTIMIZED)
     command = [sys.executable, "-O", str(script)]
-    environment = {**os.environ, "DASK_SCHEDULER": "processes", "DASK_NUM_WORKERS": "2"}
+    # without assertions everything is compiled anew: once is enough for all three processes
+    compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
+    environment = {**os.environ, **compiled, "DASK_SCHEDULER": "processes", "DASK_NUM_WORKERS": "2"}
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert result.stdout.strip() == "True", result.stderr
 
