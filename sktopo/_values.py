@@ -19,10 +19,6 @@ from sklearn.utils import assert_all_finite
 from sktopo._device import chunk_rows
 from sktopo._namespaces import Namespace, as_tensor, dispatches
 from sktopo._sources import column_types, counted_in, floating
-from sktopo._threads import map_chunks
-
-# Fewer bytes are looked at by one thread.
-WORTHWHILE_BYTES = 2**24
 
 
 def as_plain(values: Any, name: str = "X") -> Any:
@@ -142,20 +138,16 @@ def canonical(X: Any) -> Any:
 
 def has_gaps(X: NDArray[Any]) -> bool:
     """Whether a value of an array of numbers is missing; raises scikit-learn's ValueError for one that is infinite."""
-    if X.dtype.kind != "f":
-        return False
-    look = map_chunks if X.nbytes >= WORTHWHILE_BYTES else map
     # all parts are looked at, each converted and let go by its own call
-    return any(list(look(lambda places: _has_gaps(X[places]), _parts(X))))
+    gaps = [_has_gaps(floating(X[places])) for places in _parts(X)] if X.dtype.kind == "f" else []
+    return any(gaps)
 
 
 def _has_gaps(rows: NDArray[Any]) -> bool:
     """The same of a few rows."""
-    with np.errstate(over="ignore", invalid="ignore"):  # of this thread
-        rows = floating(rows)
-        # the second pass finds them in a cache
-        if math.isfinite(rows.min()) and math.isfinite(rows.max()):
-            return False
+    # the second pass finds them in a cache
+    if math.isfinite(rows.min()) and math.isfinite(rows.max()):
+        return False
     assert_all_finite(rows, allow_nan=True, input_name="X")
     return True
 
