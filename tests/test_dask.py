@@ -1,11 +1,13 @@
 """Dask arrays and frames, without a cluster and on one with processes of its own."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import dask
 import dask.array as da
@@ -15,15 +17,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
 from distributed import Client, LocalCluster
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sktopo import Checkpoint, TopographicMap
-from sktopo._sources import DaskSource
+from sktopo._sources import ArraySource, DaskRows, DaskSource
+from sktopo._sources._parcel import Parcel
 from sktopo.metrics import quantization_error, topographic_error
 
+CPU = torch.device("cpu")
 CHUNKS = [(64, 4), (1000, 4), ((100, 350, 450), (1, 3))]
 
 
@@ -91,27 +96,6 @@ def test_the_way_back_is_lazy_too(X, som, output):
     np.testing.assert_array_equal(back.compute(), som.inverse_transform(som.transform(X)))
     with pytest.raises(ValueError, match=f"X has 7 columns; output='{output}' has"):
         som.inverse_transform(da.zeros((10, 7), chunks=5))
-
-
-OPTIMIZED = """
-import dask.array as da, numpy as np
-from sktopo import TopographicMap
-X = np.random.default_rng(0).normal(size=(300, 3))
-if __name__ == "__main__":
-    lazy = TopographicMap(3, 3, max_iter=1).fit(da.from_array(X, chunks=(100, 3)))
-    print(np.array_equal(lazy.codebook_, TopographicMap(3, 3, max_iter=1).fit(X).codebook_))
-"""
-
-
-def test_dask_fits_when_assertions_are_off(tmp_path):
-    script = tmp_path / "optimized.py"
-    script.write_text(OPTIMIZED)
-    command = [sys.executable, "-O", str(script)]
-    # without assertions everything is compiled anew: once is enough for all three processes
-    compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
-    environment = {**os.environ, **compiled, "DASK_SCHEDULER": "processes", "DASK_NUM_WORKERS": "2"}
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert result.stdout.strip() == "True", result.stderr
 
 
 def test_an_answer_belongs_to_the_map_that_was_asked(X, som):
@@ -386,6 +370,49 @@ def test_the_number_of_workers_changes_no_bit(X, som, n_workers, cluster):
     np.testing.assert_array_equal(fitted.codebook_, clone(som).fit(X).codebook_)
 
 
+class Notes:
+    """What a step takes along; it writes into it while it works, as a search does that fills its caches."""
+
+    def __init__(self):
+        for i in range(50):
+            setattr(self, f"tensor{i}", torch.zeros(10_000))
+
+
+def noting(notes, x, weight):
+    for i in range(50_000):
+        setattr(notes, f"note{time.perf_counter_ns()}_{i}", i)
+    return float(weight.sum())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_sends_on_a_step_that_it_is_using(X, cluster):
+    """It was pickled anew, in the midst of its changes; the worker that it was meant for waited forever."""
+
+    def irregular(block):
+        time.sleep(np.random.default_rng().uniform(0, 0.1))
+        return block
+
+    def add_up():
+        for _ in range(10):
+            rows = DaskRows.of(da.from_array(X, chunks=(100, 4)).map_blocks(irregular, dtype=X.dtype))
+            totals.append(DaskSource(rows, partial(ArraySource, device=CPU)).reduce(partial(noting, Notes())))
+
+    totals = []
+    with Client(cluster):
+        waiting = threading.Thread(target=add_up, daemon=True)
+        waiting.start()
+        waiting.join(timeout=60)
+    assert totals == [len(X)] * 10
+
+
+def test_a_parcel_stays_as_it_was_sent():
+    sent = pickle.dumps(Parcel({"a": 1}))
+    arrived = pickle.loads(sent)
+    arrived.open()["b"] = 2
+    assert pickle.dumps(arrived) == sent
+    assert arrived.open() is arrived.open()
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_grid_search_runs_on_the_cluster(X, cluster):
     grid = {"sigma_final": [0.4, 0.8], "height": [3, 5]}
@@ -396,10 +423,6 @@ def test_a_grid_search_runs_on_the_cluster(X, cluster):
 
 def test_what_travels_with_a_step_is_small(X):
     """The codebook, not the data: DaskSource leaves its graph behind."""
-    import pickle
-
-    from sktopo._sources import DaskRows, DaskSource
-
     source = DaskSource(DaskRows.of(da.from_array(X, chunks=(100, 4))), None)
     assert len(pickle.dumps(source)) < 1000
 

@@ -1,8 +1,8 @@
 """Dask arrays, of dense or sparse blocks, and data frames: rows stay on the workers, and what they add up to travels.
 
 A pass is one task for each partition and a tree of additions over them. What the tasks do, the codebook included, is
-one node of the graph, so it travels to each worker once. A worker that dies takes nothing with it: dask computes its
-partitions again, and sums of integers are the same in any order.
+one node of the graph, so it travels to each worker once, as a parcel. A worker that dies takes nothing with it: dask
+computes its partitions again, and sums of integers are the same in any order.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,6 +22,7 @@ from sktopo._device import numpy_dtype
 from sktopo._options import check_total_weight
 from sktopo._sources._base import Result, Source, Subset, Sum, by_weight, evenly
 from sktopo._sources._columns import all_single
+from sktopo._sources._parcel import Parcel
 from sktopo._sources._sparse import SparseSource
 from sktopo._sources._torch import TensorSource
 
@@ -208,7 +209,7 @@ class DaskSource(Source):
     def _tasks(self, function: Callable[..., Any], step: Any) -> list[Any]:
         import dask
 
-        node = dask.delayed(step, pure=False, traverse=False)
+        node = dask.delayed(Parcel(step), pure=False, traverse=False)
         pairs = zip(self._rows.blocks, self._rows.weights, strict=True)
         return [self._delayed(function, node, block, weight) for block, weight in pairs]
 
@@ -297,12 +298,12 @@ def _checked_parts(weight: Any, check: Callable[[Any], NDArray[np.float64]]) -> 
     )
 
 
-def _reduce(step: Any, opener: Opener, block: Any, weight: Any) -> Any:
-    return opener(block, weight).reduce(step) if _n_rows(block) else None
+def _reduce(step: Parcel, opener: Opener, block: Any, weight: Any) -> Any:
+    return opener(block, weight).reduce(step.open()) if _n_rows(block) else None
 
 
-def _accumulate(how: tuple[Any, Any], opener: Opener, block: Any, weight: Any) -> Any:
-    return opener(block, weight).accumulate(*how) if _n_rows(block) else None
+def _accumulate(how: Parcel, opener: Opener, block: Any, weight: Any) -> Any:
+    return opener(block, weight).accumulate(*how.open()) if _n_rows(block) else None
 
 
 def _add(parts: list[Any]) -> Any:
@@ -310,8 +311,8 @@ def _add(parts: list[Any]) -> Any:
     return sum(present[1:], present[0]) if present else None
 
 
-def _map(step: Any, opener: Opener, block: Any, weight: Any) -> list[Any]:
-    return list(opener(block, weight).map_chunks(step)) if _n_rows(block) else []
+def _map(step: Parcel, opener: Opener, block: Any, weight: Any) -> list[Any]:
+    return list(opener(block, weight).map_chunks(step.open())) if _n_rows(block) else []
 
 
 def _take(positions: Tensor, opener: Opener, block: Any, weight: Any) -> Tensor:
