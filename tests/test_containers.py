@@ -24,12 +24,12 @@ def in_memory(request, tmp_path):
     return lambda X: request.param(X, tmp_path)
 
 
-@pytest.fixture(params=["batch", "stream", "gradient"])
+@pytest.fixture(scope="module", params=["batch", "stream", "gradient"])
 def solver(request):
     return request.param
 
 
-@pytest.fixture(params=[2, 1])
+@pytest.fixture(scope="module", params=[2, 1])
 def p(request):
     return request.param
 
@@ -48,13 +48,23 @@ def values_of(X):
     return values.toarray() if scipy.sparse.issparse(values) else np.asarray(values)
 
 
-@pytest.mark.parametrize("init", ["given", "pca", "random"])
-def test_any_container_gives_the_same_map(contained, solver, p, init, amounts):
+# each solver and norm from a given start, and each start that the rows make
+FITS = [(solver, p, "given") for solver in ("batch", "stream", "gradient") for p in (2, 1)]
+FITS += [(solver, 2, init) for solver in ("batch", "stream") for init in ("pca", "random")] + [("gradient", 1, "pca")]
+
+
+@pytest.fixture(scope="module", params=FITS, ids=lambda fit: "-".join(map(str, fit)))
+def plain(request, amounts):
+    """A map of the array, with which those of all containers are compared."""
+    solver, p, init = request.param
     start = amounts[:20].copy() if init == "given" else init
-    som = TopographicMap(5, 4, solver=solver, p_norm=p, init=start, random_state=0, max_iter=4)
-    plain, other = clone(som).fit(amounts), clone(som).fit(contained(amounts))
+    return TopographicMap(5, 4, solver=solver, p_norm=p, init=start, random_state=0, max_iter=4).fit(amounts)
+
+
+def test_any_container_gives_the_same_map(contained, plain, amounts):
+    other = clone(plain).fit(contained(amounts))
     # Adam's first steps are of full length, even where a start that was summed makes a gradient a rounding error
-    loose = solver == "gradient" and init != "given"
+    loose = plain.solver == "gradient" and isinstance(plain.init, str)
     np.testing.assert_allclose(
         other.codebook_, plain.codebook_, rtol=1e-5, atol=1e-2 * amounts.max() if loose else 1e-9
     )
@@ -87,34 +97,51 @@ def test_any_container_continues_a_map(in_memory, amounts):
     np.testing.assert_allclose(other.codebook_, plain.codebook_, rtol=1e-5, atol=1e-9)
 
 
-def test_any_container_takes_weights(contained, solver, amounts):
-    weight = np.random.default_rng(0).uniform(size=900) * (np.arange(900) % 3 > 0)
+@pytest.fixture(scope="module")
+def weight():
+    return np.random.default_rng(0).uniform(size=900) * (np.arange(900) % 3 > 0)
+
+
+@pytest.fixture(scope="module")
+def weighted(solver, weight, amounts):
     som = TopographicMap(5, 4, solver=solver, init=amounts[:20].copy(), random_state=0, max_iter=3)
-    plain = clone(som).fit(amounts, sample_weight=weight)
-    other = clone(som).fit(contained(amounts), sample_weight=weight)
-    np.testing.assert_allclose(other.codebook_, plain.codebook_, rtol=1e-5, atol=1e-9)
+    return som.fit(amounts, sample_weight=weight)
+
+
+def test_any_container_takes_weights(contained, weighted, weight, amounts):
+    other = clone(weighted).fit(contained(amounts), sample_weight=weight)
+    np.testing.assert_allclose(other.codebook_, weighted.codebook_, rtol=1e-5, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def gaps(amounts):
+    """Among stored values NaN is missing; what is not stored is zero."""
+    return np.where(np.random.default_rng(0).uniform(size=amounts.shape) < 0.05, np.nan, amounts)
+
+
+@pytest.fixture(scope="module", params=["nearest", "local"])
+def gappy(request, solver, p, gaps, amounts):
+    som = TopographicMap(5, 4, solver=solver, p_norm=p, winner=request.param, random_state=0)
+    return som.set_params(init=amounts[:20].copy(), max_iter=2, output="activations").fit(gaps)
 
 
 @pytest.mark.filterwarnings("ignore:X has feature names, but TopographicMap was fitted without")
-@pytest.mark.parametrize("winner", ["nearest", "local"])
-def test_any_container_takes_gaps(contained, solver, p, winner, amounts):
-    """Among stored values NaN is missing; what is not stored is zero."""
-    X = np.where(np.random.default_rng(0).uniform(size=amounts.shape) < 0.05, np.nan, amounts)
-    som = TopographicMap(5, 4, solver=solver, p_norm=p, winner=winner, init=amounts[:20].copy(), random_state=0)
-    som.set_params(max_iter=2, output="activations")
-    plain, other = clone(som).fit(X), clone(som).fit(contained(X))
-    np.testing.assert_allclose(other.codebook_, plain.codebook_, rtol=1e-5, atol=1e-9)
-    np.testing.assert_array_equal(np.asarray(plain.predict(contained(X))), plain.labels_)
-    np.testing.assert_allclose(plain.transform(contained(X)), plain.transform(X), rtol=1e-9, atol=1e-9)
+def test_any_container_takes_gaps(contained, gappy, gaps):
+    other = clone(gappy).fit(contained(gaps))
+    np.testing.assert_allclose(other.codebook_, gappy.codebook_, rtol=1e-5, atol=1e-9)
+    np.testing.assert_array_equal(np.asarray(gappy.predict(contained(gaps))), gappy.labels_)
+    np.testing.assert_allclose(gappy.transform(contained(gaps)), gappy.transform(gaps), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("norm", [1, 2, 3, np.inf])
-def test_any_container_is_normalized(contained, norm, amounts):
-    X = amounts[amounts.any(axis=1)]
-    som = TopographicMap(4, 4, normalize=True, p_norm=norm, max_iter=3)
-    np.testing.assert_allclose(
-        clone(som).fit(contained(X)).codebook_, clone(som).fit(X).codebook_, rtol=1e-5, atol=1e-9
-    )
+@pytest.fixture(scope="module", params=[1, 2, 3, np.inf])
+def normalized(request, amounts):
+    som = TopographicMap(4, 4, normalize=True, p_norm=request.param, max_iter=3)
+    return som.fit(amounts[amounts.any(axis=1)])
+
+
+def test_any_container_is_normalized(contained, normalized, amounts):
+    other = clone(normalized).fit(contained(amounts[amounts.any(axis=1)]))
+    np.testing.assert_allclose(other.codebook_, normalized.codebook_, rtol=1e-5, atol=1e-9)
 
 
 def test_no_container_is_touched(contained, amounts):

@@ -606,14 +606,14 @@ print((kilobytes("VmHWM") - start) / 1024 - size / 2**20)
 @pytest.mark.parametrize(
     ("rows", "output", "solver"),
     [
-        (200_000, "coordinates", "batch"),
-        (200_000, "coordinates", "stream"),
+        (100_000, "coordinates", "batch"),
+        (100_000, "coordinates", "stream"),
         (8_000, "activations", "batch"),
         (8_000, "distances", "batch"),
     ],
 )
 def test_memory_is_bounded_by_chunks(rows, output, solver):
-    """200 000 rows by 3600 units would be 2.9 GB."""
+    """100 000 rows by 3600 units would be 1.4 GB."""
     result = subprocess.run(
         [sys.executable, "-c", MEMORY, str(rows), output, solver], capture_output=True, text=True, check=True
     )

@@ -57,7 +57,9 @@ def contained_gaps(request, tmp_path):
     return lambda X: request.param(X, tmp_path)
 
 
-@pytest.fixture(params=ARRANGEMENTS, ids=lambda shape: f"{shape[0]}-{'torus' if shape[1] else 'planar'}")
+@pytest.fixture(
+    scope="module", params=ARRANGEMENTS, ids=lambda shape: f"{shape[0]}-{'torus' if shape[1] else 'planar'}"
+)
 def shape(request):
     return request.param
 
@@ -77,23 +79,43 @@ def a_map(X, shape, **parameters):
     return TopographicMap(6, 5, lattice=lattice, periodic=periodic, sigma_final=0.4, **parameters).fit(X)
 
 
-@pytest.mark.parametrize(("shape", "p"), [*zip(ARRANGEMENTS, (2, 1, 1, 2), strict=True)])
-def test_any_container_measures_the_same(contained, shape, p, amounts):
+def measures_of(som, X, measures, **options):
+    return {measure.__name__: measure(som, X, **options) for measure in measures}
+
+
+@pytest.fixture(scope="module", params=[*zip(ARRANGEMENTS, (2, 1, 1, 2), strict=True)], ids=lambda kind: f"p{kind[1]}")
+def measured(request, amounts):
+    """A map of the array, and what its measures say of it."""
+    shape, p = request.param
     som = a_map(amounts, shape, p_norm=p)
-    for measure in (*MEANS, *RANKS, *SCORERS):
-        value = measure(som, contained(amounts))
+    return som, measures_of(som, amounts, (*MEANS, *RANKS, *SCORERS))
+
+
+def test_any_container_measures_the_same(contained, measured, amounts):
+    som, expected = measured
+    values = measures_of(som, contained(amounts), (*MEANS, *RANKS, *SCORERS))
+    assert values == pytest.approx(expected, rel=1e-9)
+    for value in values.values():
         assert type(value) is float
-        assert value == pytest.approx(measure(som, amounts), rel=1e-9), measure.__name__
         assert 0 < abs(value) != 1
 
 
-def test_any_container_takes_weights(contained, shape, amounts):
+@pytest.fixture(scope="module")
+def counts(amounts):
+    return np.random.default_rng(0).integers(0, 4, len(amounts))
+
+
+@pytest.fixture(scope="module")
+def repeated(shape, amounts, counts):
+    """A map of the array, and what its measures say of rows that are there several times."""
     som = a_map(amounts, shape)
-    weight = np.random.default_rng(0).integers(0, 4, len(amounts))
-    repeated = np.repeat(amounts, weight, axis=0)
-    for measure in MEANS:
-        value = measure(som, contained(amounts), sample_weight=weight)
-        assert value == pytest.approx(measure(som, repeated), rel=1e-9), measure.__name__
+    return som, measures_of(som, np.repeat(amounts, counts, axis=0), MEANS)
+
+
+def test_any_container_takes_weights(contained, repeated, counts, amounts):
+    som, expected = repeated
+    values = measures_of(som, contained(amounts), MEANS, sample_weight=counts)
+    assert values == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["csr array", "pandas", "memmap"])
@@ -150,21 +172,25 @@ def test_measures_of_missing_values_equal_the_loop(gaps, shape, p_norm):
         assert scorer(som, gaps) == -measure(som, gaps)
 
 
-def test_any_container_of_missing_values_measures_the_same(contained_gaps, gaps, shape):
-    som = a_map(gaps, shape)
-    weight = np.random.default_rng(0).integers(0, 4, len(gaps))
-    for measure in MEANS:
-        assert measure(som, contained_gaps(gaps)) == pytest.approx(measure(som, gaps), rel=1e-9), measure.__name__
-        expected = measure(som, np.repeat(gaps, weight, axis=0))
-        assert measure(som, contained_gaps(gaps), sample_weight=weight) == pytest.approx(expected, rel=1e-9)
+@pytest.fixture(scope="module")
+def gappy(shape, gaps):
+    """A map of the array, what its measures say of it, and of rows that are there several times."""
+    som, counts = a_map(gaps, shape), np.random.default_rng(0).integers(0, 4, len(gaps))
+    return som, counts, measures_of(som, gaps, MEANS), measures_of(som, np.repeat(gaps, counts, axis=0), MEANS)
 
 
-@pytest.mark.parametrize("shape", ARRANGEMENTS[1:3])
+def test_any_container_of_missing_values_measures_the_same(contained_gaps, gaps, gappy):
+    som, counts, once, often = gappy
+    assert measures_of(som, contained_gaps(gaps), MEANS) == pytest.approx(once, rel=1e-9)
+    assert measures_of(som, contained_gaps(gaps), MEANS, sample_weight=counts) == pytest.approx(often, rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", ARRANGEMENTS[1:2])
 def test_any_container_gives_the_same_pictures(contained, shape, amounts, tmp_path):
     check_pictures(a_map(amounts, shape), contained(amounts), amounts, tmp_path)
 
 
-@pytest.mark.parametrize("shape", ARRANGEMENTS[::3])
+@pytest.mark.parametrize("shape", ARRANGEMENTS[2:3])
 def test_any_container_of_missing_values_gives_the_same_pictures(contained_gaps, shape, gaps, tmp_path):
     check_pictures(a_map(gaps, shape), contained_gaps(gaps), gaps, tmp_path)
 

@@ -1,10 +1,13 @@
 """What the package promises as a whole: its names, its docstrings, and a quiet import."""
 
+import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from numpydoc.validate import validate
@@ -83,6 +86,14 @@ assert state() == before
 extras = {"matplotlib", "bokeh", "rich", "dask", "distributed", "onnx", "onnxscript", "minisom", "polars"}
 print(sorted(extras & (set(sys.modules) - loaded)))
 """
+
+
+def test_assertions_do_no_work():
+    """``python -O`` leaves them out; what they may say is that something is not None."""
+    for path in Path(sktopo.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assert):
+                assert re.fullmatch(r"assert [\w.]+ is not None", ast.unparse(node)), path
 
 
 def test_importing_changes_nothing_and_imports_no_extra():

@@ -81,7 +81,7 @@ RULES = {"nearest": None, "local": partial(local_scores, average=halfway_to_the_
 @pytest.mark.parametrize(
     ("p", "k", "d"),
     [
-        *((2.0, k, d) for k in (1, 2, 9, 17, 21, 35, 81, 100, 195, 399, 400) for d in (3, 20, 64, 784)),
+        *((2.0, k, d) for k in (1, 2, 9, 17, 35, 100, 195, 399) for d in (3, 20, 64, 784)),
         *((p, 35, 20) for p in (1.0, 1.5, 2.3, 3.0, 10.0, np.inf)),
     ],
 )
