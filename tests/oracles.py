@@ -1,6 +1,7 @@
 """Naive implementations in NumPy: loops over definitions, to check the package against."""
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -28,9 +29,12 @@ def lattice_distance(a, b, height, width, hexagonal, periodic, p=2.0):
     return min(np.linalg.norm(np.array([a[0] - b[0] + i, a[1] - b[1] + j]), ord=p) for i, j in images)
 
 
+@cache
 def lattice_distances(height, width, hexagonal, periodic, p=2.0):
     units = coordinates(height, width, hexagonal)
-    return np.array([[lattice_distance(a, b, height, width, hexagonal, periodic, p) for b in units] for a in units])
+    apart = np.array([[lattice_distance(a, b, height, width, hexagonal, periodic, p) for b in units] for a in units])
+    apart.flags.writeable = False  # all tests get the same
+    return apart
 
 
 def unit_distances(lattice, p=2.0):
@@ -146,8 +150,8 @@ def neighbors_kept(near, far, k):
 
 def local_errors(X, W, H, p=2.0):
     """Mean squared distance to the prototypes around each unit, weighted by its neighborhood."""
-    G = H / H.sum(axis=1, keepdims=True)
-    return np.array([[sum(g * distance(x, w, p) ** 2 for g, w in zip(row, W, strict=True)) for row in G] for x in X])
+    G, squares = H / H.sum(axis=1, keepdims=True), distances(X, W, p) ** 2
+    return np.array([[sum(g * d for g, d in zip(row, apart, strict=True)) for row in G] for apart in squares])
 
 
 def responsibilities(errors, temperature):

@@ -7,6 +7,8 @@ from sktopo.plotting import HitHistogramDisplay, LabelMapDisplay
 from sktopo.plotting._legend import ROOM
 from sktopo.plotting._palette import class_colors
 
+LONG = [f"a class name of some length {i}" for i in range(20)]
+
 
 @pytest.mark.parametrize("kind", [LabelMapDisplay, HitHistogramDisplay])
 @pytest.mark.parametrize("shape", [(10, 10), (3, 20), (30, 4)])
@@ -37,8 +39,9 @@ def test_a_figure_of_its_own_lists_no_more_classes_than_anybody_reads(n):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("grid", [(1, 1), (1, 2), (2, 3)])
-@pytest.mark.parametrize("names", [MIXED, [f"a class name of some length {i}" for i in range(20)]], ids=len)
+@pytest.mark.parametrize(
+    ("grid", "names"), [((1, 1), MIXED), ((1, 2), LONG), ((2, 3), MIXED), ((2, 3), LONG)], ids=["1", "2", "6", "6 long"]
+)
 def test_a_legend_in_given_axes_fits_and_leaves_the_map_most_of_the_room(names, grid, layout, rng):
     figure, axes = plt.subplots(*grid, layout=layout, squeeze=False)
     for ax in axes.ravel().repeat(2):  # drawing again takes no more room

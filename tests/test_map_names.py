@@ -63,8 +63,7 @@ def test_scattered_labels_have_names_or_none(rng):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("grid", [(1, 1), (2, 3)])
-@pytest.mark.parametrize("lattice", ["rectangular", "hexagonal"])
+@pytest.mark.parametrize(("grid", "lattice"), [((1, 1), "rectangular"), ((2, 3), "hexagonal")], ids=["1", "6"])
 @pytest.mark.parametrize("names", [MIXED, [f"a class name of some length {i}" for i in range(15)]], ids=len)
 def test_names_keep_off_each_other_and_stay_on_the_map(names, lattice, grid, layout, rng):
     _, axes = plt.subplots(*grid, layout=layout, squeeze=False)
