@@ -56,7 +56,9 @@ def docs(session: nox.Session) -> None:
     session.run(sys.executable, "docs/examples/refresh.py", "--quick")
     for folder in ("_build", "api", "auto_examples"):
         shutil.rmtree(Path("docs") / folder, ignore_errors=True)
-    session.run(sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    session.run(
+        sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-j", "2", "-b", "html", "docs", "docs/_build/html"
+    )
 
 
 @nox.session

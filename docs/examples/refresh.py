@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tables import RESULTS, read
@@ -53,6 +55,12 @@ def measured(name: str, folder: Path) -> list[str]:
     return [f"{name}, {table}: {message}" for table in old for message in old[table].moved(new[table])]
 
 
+def timed(name: str, folder: Path) -> tuple[list[str], float]:
+    """The same, and how long it took."""
+    start = time.perf_counter()
+    return measured(name, folder), time.perf_counter() - start
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("examples", nargs="*", metavar="example", help=", ".join((*QUICK, *LONG)))
@@ -63,12 +71,13 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(chosen) - {*QUICK, *LONG}:
         parser.error(f"no example of results: {', '.join(sorted(unknown))}")
     messages = []
-    with tempfile.TemporaryDirectory() as folder:
-        for name in chosen:
-            start = time.perf_counter()
-            moved = measured(name, Path(folder))
+    # the quick ones show no times, which others at work would change
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2 if options.quick else 1) as workers:
+        for name, (moved, seconds) in zip(
+            chosen, workers.map(partial(timed, folder=Path(folder)), chosen), strict=True
+        ):
             messages += moved
-            print(f"{name:18} {time.perf_counter() - start:6.1f} s, {len(moved)} moved", flush=True)
+            print(f"{name:18} {seconds:6.1f} s, {len(moved)} moved", flush=True)
             if options.write:
                 new = json.loads((Path(folder) / f"{name}.json").read_text())
                 (RESULTS / f"{name}.json").write_text(json.dumps(new, indent=1, ensure_ascii=False) + "\n")
