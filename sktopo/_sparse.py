@@ -13,6 +13,9 @@ from torch import Tensor
 from sktopo._device import chunk_rows
 from sktopo._powers import elementwise_power
 
+# Shares of stored values above which a product is faster when rows are made dense for it (decision 10).
+FULL = {torch.float32: 1 / 20, torch.float64: 1 / 10}
+
 
 def sparse_rows(row: Tensor, column: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
     """A chunk of rows from its stored values, which are in row-major order and occur once."""
@@ -71,6 +74,21 @@ def row_range(x: Tensor, start: int, stop: int) -> Tensor:
     first, last = torch.searchsorted(x.indices()[0].contiguous(), torch.tensor([start, stop], device=x.device)).tolist()
     row, column = x.indices()[:, first:last]
     return sparse_rows(row - start, column, x.values()[first:last], (stop - start, x.shape[1]))
+
+
+def full_rows(x: Tensor) -> Tensor:
+    """Which rows store so much that they had better be dense: bool (n,)."""
+    return torch.bincount(x.indices()[0], minlength=x.shape[0]) > FULL[x.dtype] * x.shape[1]
+
+
+def chosen_rows(x: Tensor, where: Tensor) -> Tensor:
+    """The rows where a mask (n,) is true, in their order; `x` itself if that is all of them."""
+    if bool(where.all()):
+        return x
+    row, column = x.indices()
+    kept = where[row]
+    place = where.cumsum(0) - 1
+    return sparse_rows(place[row[kept]], column[kept], x.values()[kept], (int(where.sum()), x.shape[1]))
 
 
 def dense_blocks(x: Tensor, rows: int) -> Iterator[tuple[slice, Tensor]]:

@@ -2,8 +2,9 @@
 
 Centering would make rows dense, so the center c is folded into the units' bias,
 ``|x - w|^2 - |x - c|^2 = (|w - c|^2 + 2 c.(w - c)) - 2 x.(w - c)``, in the widest type. That is as good as centering
-unless a row is far closer to the center than the center is to zero; such rows, and all rows for other norms, are made
-dense a few at a time.
+unless a row is far closer to the center than the center is to zero; such rows, rows that store so much that a dense
+product is faster, and all rows for other norms are made dense a few at a time. Each row decides for itself, so that its
+answer does not depend on its neighbors.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,11 +14,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sktopo._device import block_rows, chunk_rows, wide_dtype
+from sktopo._device import block_rows, wide_dtype
 from sktopo._minima import Repeats, minima
 from sktopo._powers import moderating_scale
-from sktopo._sparse import product, row_range, row_sums, with_values
+from sktopo._sparse import chosen_rows, dense_blocks, full_rows, product, row_range, row_sums, with_values
 from sktopo.distances import CANCELLED
+
+Answer = Callable[[Tensor], Tensor]
 
 
 class DenseSearch(Protocol):
@@ -72,12 +75,8 @@ class SparseSearch:
 
     def best(self, x: Tensor, k: int, dense: DenseSearch) -> Tensor:
         """The k best units of a chunk: int64 (n, k), ties to the lowest unit."""
-        found = torch.empty((k, x.shape[0]), dtype=torch.int64, device=x.device)
-        for rows, piece in self._pieces(x):
-            block, _, sure = self._scores(piece)
-            minima(block, found[:, rows].unbind())
-            self._make_dense(piece, ~sure, found[:, rows].T, partial(dense.best, k=k))
-        return found.T
+        found = (k, torch.int64)
+        return self._by_fill(x, found, partial(self._best, k=k, dense=dense), partial(dense.best, k=k))
 
     def distance(self, x: Tensor, unit: Tensor, dense: DenseSearch) -> Tensor:
         """Distance of each sample to its unit, in the widest type: (n,)."""
@@ -91,20 +90,49 @@ class SparseSearch:
             square = own + row_sums(x, values * (values - 2 * scaled[unit[row], column]))
             sure = (square > CANCELLED * (own + row_sums(x, values.square()))) & torch.isfinite(square)
             result = square.clamp(min=0).sqrt() / self._scale
-        positions = torch.nonzero(~sure)[:, 0]
-        for some in torch.split(positions, chunk_rows(x.shape[1])) if len(positions) else ():
-            result[some] = dense.distance(x.index_select(0, some).to_dense(), unit[some])
+        for some, block in _dense_rows(x, ~sure):
+            result[some] = dense.distance(block, unit[some])
         return result
 
     def distances(self, x: Tensor, dense: DenseSearch) -> Tensor:
         """Distance of each sample to every unit: (n, n_units)."""
+        found = (len(self._codebook), self._codebook.dtype)
+        return self._by_fill(x, found, partial(self._distances, dense=dense), dense.distances)
+
+    def _by_fill(self, x: Tensor, found: tuple[int, torch.dtype], sparse: Answer, dense: Answer) -> Tensor:
+        """What one function says of rows that are nearly empty, and another of the rest, made dense.
+
+        `found` is how many columns they answer with, and the type.
+        """
+        full = full_rows(x) if self._euclidean else torch.ones(x.shape[0], dtype=torch.bool, device=x.device)
+        if not bool(full.any()):
+            return sparse(x)
+        columns, dtype = found
+        result = torch.empty((x.shape[0], columns), dtype=dtype, device=x.device)
+        for some, block in _dense_rows(x, full):
+            result[some] = dense(block).to(dtype)
+        if not bool(full.all()):
+            result[~full] = sparse(chosen_rows(x, ~full))
+        return result
+
+    def _best(self, x: Tensor, k: int, dense: DenseSearch) -> Tensor:
+        found = torch.empty((k, x.shape[0]), dtype=torch.int64, device=x.device)
+        for rows, piece in self._pieces(x):
+            block, _, sure = self._scores(piece)
+            minima(block, found[:, rows].unbind())
+            for some, samples in _dense_rows(piece, ~sure):
+                found[:, rows.start + some] = dense.best(samples, k).T
+        return found.T
+
+    def _distances(self, x: Tensor, dense: DenseSearch) -> Tensor:
         result = torch.empty((x.shape[0], len(self._codebook)), dtype=self._codebook.dtype, device=x.device)
         for rows, piece in self._pieces(x):
             block, own, sure = self._scores(piece)
             square = block + own[:, None]
             cancelled = square <= CANCELLED * (own[:, None] + self._sqnorm)
             result[rows] = square.clamp(min=0).sqrt() / self._scale
-            self._make_dense(piece, ~sure | cancelled.any(dim=1), result[rows], dense.distances)
+            for some, samples in _dense_rows(piece, ~sure | cancelled.any(dim=1)):
+                result[rows.start + some] = dense.distances(samples).to(result.dtype)
         return result
 
     def _pieces(self, x: Tensor) -> Iterator[tuple[slice, Tensor]]:
@@ -114,18 +142,16 @@ class SparseSearch:
 
     def _scores(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scores (n, n_units), squared distances to the center (n,), and for which rows they are right."""
-        n = x.shape[0]
-        if not self._euclidean:
-            unknown = self._codebook.new_zeros(n, len(self._codebook))
-            return unknown, unknown[:, 0], torch.zeros(n, dtype=torch.bool, device=x.device)
         values = x.values().to(self._codebook) * self._scale
         scaled = with_values(x, values)
         own = row_sums(x, values * (values - 2 * self._center[x.indices()[1]])) + self._sqcenter
         sure = (own >= CANCELLED * self._sqcenter) & torch.isfinite(own)
         return self._repeats.copy_first(product(scaled, self._right).add_(self._bias)), own, sure
 
-    def _make_dense(self, x: Tensor, where: Tensor, into: Tensor, ask: Callable[[Tensor], Tensor]) -> None:
-        """Put what the dense search says of some rows where it belongs."""
-        positions = torch.nonzero(where)[:, 0]
-        for some in torch.split(positions, chunk_rows(x.shape[1])) if len(positions) else ():
-            into[some] = ask(x.index_select(0, some).to_dense()).to(into.dtype)
+
+def _dense_rows(x: Tensor, where: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Positions of the rows where a mask is true, and the rows themselves, made dense a few at a time."""
+    positions = torch.nonzero(where)[:, 0]
+    if len(positions):
+        for rows, block in dense_blocks(chosen_rows(x, where), len(positions)):
+            yield positions[rows], block

@@ -15,7 +15,16 @@ from torch import Tensor
 from sktopo._device import chunk_rows
 from sktopo._frame import Frame
 from sktopo._sources import Source, positively_weighted
-from sktopo._sparse import adjoint_product, missing_weight, product, row_range, weighted_sum, with_means, with_values
+from sktopo._sparse import (
+    adjoint_product,
+    full_rows,
+    missing_weight,
+    product,
+    row_range,
+    weighted_sum,
+    with_means,
+    with_values,
+)
 from sktopo._statistics import quotient
 from sktopo.lattices import Lattice
 
@@ -147,6 +156,8 @@ class Moments:
         block = torch.linalg.qr(start.to(self.mean)).Q
 
         def covariance_product(x: Tensor, weight: Tensor) -> Tensor:
+            if x.is_sparse and 2 * int(full_rows(x).sum()) > x.shape[0]:
+                return _sum_over_pieces(covariance_product, x, weight)
             if x.is_sparse:  # centered by algebra, so that rows stay sparse
                 samples = with_means(self.frame.samples(x), self.mean)
                 scores: Tensor = weight[:, None] * (product(samples, block) - self.mean @ block)

@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sktopo import TopographicMap
 from sktopo._search import Search
 from sktopo._sources import SparseSource
+from sktopo._sparse import full_rows
 from sktopo._sparse_search import SparseSearch
 
 CPU = torch.device("cpu")
@@ -24,12 +25,23 @@ def chunk(X):
     return next(SparseSource(scipy.sparse.csr_array(X), None, CPU).chunks())[0]
 
 
+def rows_of(fill, rng, dtype=np.float64):
+    """150 rows of 60 values; what is nearly empty is searched for by a sparse product, what is full by a dense one."""
+    share = {"nearly empty": 0.02, "full": 0.3, "some full": np.where(np.arange(150) % 3 == 0, 0.3, 0.02)[:, None]}
+    return (rng.normal(size=(150, 60)) * (rng.uniform(size=(150, 60)) < share[fill])).astype(dtype)
+
+
+@pytest.fixture(params=["nearly empty", "full", "some full"])
+def fill(request):
+    return request.param
+
+
 @pytest.mark.parametrize("offset", [0.0, 1e8])
 @pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
-def test_the_search_equals_brute_force(offset, scale, p_norm, rng):
-    X = rng.normal(size=(150, 9)) * (rng.uniform(size=(150, 9)) < 0.3)
+def test_the_search_equals_brute_force(offset, scale, p_norm, fill, rng):
+    X = rows_of(fill, rng)
     X[:, 0] = np.round((offset + X[:, 0]) * 2**20) / 2**20
-    W = X[rng.permutation(150)[:30]] + np.round(0.1 * rng.normal(size=(30, 9)) * 2**20) / 2**20
+    W = X[rng.permutation(150)[:30]] + np.round(0.1 * rng.normal(size=(30, 60)) * 2**20) / 2**20
     W[5] = X[7]
     X, W = X * scale, W * scale
     search = Search(torch.from_numpy(W), p_norm, torch.float64)
@@ -42,13 +54,24 @@ def test_the_search_equals_brute_force(offset, scale, p_norm, rng):
     np.testing.assert_allclose(search.distance(chunk(X), units) / scale, expected.min(axis=1), rtol=1e-7, atol=1e-12)
 
 
-def test_a_rows_answer_never_depends_on_its_neighbors():
-    X = scipy.sparse.random(700, 300, density=0.05, format="csr", random_state=0)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_rows_answer_never_depends_on_its_neighbors(fill, dtype, rng):
+    X = scipy.sparse.csr_array(rows_of(fill, rng, dtype))
     som = TopographicMap(6, 5, max_iter=3, output="distances").fit(X)
     together, units = som.transform(X), som.predict(X)
-    for rows in (slice(0, 1), slice(17, 18), slice(90, 371)):
+    for rows in (slice(0, 1), slice(17, 18), slice(9, 10), slice(50, 121)):
         np.testing.assert_array_equal(som.transform(X[rows]), together[rows])
         np.testing.assert_array_equal(som.predict(X[rows]), units[rows])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_are_full_when_a_dense_product_is_faster(share, dtype):
+    """Above 1/20 of the values in float32, and 1/10 in float64: 4 and 8 of 80."""
+    X = np.zeros((100, 80), dtype=dtype)
+    X[:, : 4 if dtype == np.float32 else 8] = 1
+    X[: int(100 * share), 50] = 1
+    np.testing.assert_array_equal(full_rows(chunk(X)), np.arange(100) < 100 * share)
 
 
 @pytest.mark.parametrize("fractions", [False, True])
@@ -74,8 +97,8 @@ def test_integer_weights_equal_repeated_rows_to_the_bit(rng):
 
 
 def test_a_spread_of_the_units_is_compared_too(rng):
-    X = rng.normal(size=(80, 5)) * (rng.uniform(size=(80, 5)) < 0.4)
-    W, spread = rng.normal(size=(7, 5)), rng.uniform(size=7)
+    X = rng.normal(size=(80, 100)) * (rng.uniform(size=(80, 100)) < 0.02)
+    W, spread = 0.1 * rng.normal(size=(7, 100)), rng.uniform(size=7)
     dense = Search(torch.from_numpy(W), 2.0, torch.float64)
     found = SparseSearch(torch.from_numpy(W), 2.0, torch.from_numpy(spread)).best(chunk(X), 1, dense)[:, 0]
     np.testing.assert_array_equal(found, (distances(X, W, 2) ** 2 + spread**2).argmin(axis=1))
@@ -117,8 +140,9 @@ def test_stored_nan_is_missing_to_the_last_bit(gappy, fractions, winner, rng):
 
 
 @pytest.mark.parametrize("init", ["pca", "random"])
-def test_moments_leave_out_what_is_missing(init, rng):
-    X = rng.normal(size=(120, 1100)) * (rng.uniform(size=(120, 1100)) < 0.1)  # a block power iteration
+@pytest.mark.parametrize("share", [0.05, 0.3])
+def test_moments_leave_out_what_is_missing(init, share, rng):
+    X = rng.normal(size=(120, 1100)) * (rng.uniform(size=(120, 1100)) < share)  # a block power iteration
     X[rng.uniform(size=X.shape) < 0.02] = np.nan
     som = TopographicMap(3, 3, init=init, random_state=0, max_iter=2)
     dense, sparse = clone(som).fit(X), clone(som).fit(scipy.sparse.csr_array(X))
