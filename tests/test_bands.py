@@ -81,7 +81,9 @@ def test_everything_else_is_searched_among_all_units(case, rng):
     W, X = (rng.normal(size=(n, N_FEATURES)) for n in (lattice.n_units, 200))
     if case == "gaps":
         X[:, 3] = np.nan
-    if case == "copies":
+    elif case == "sparse":
+        X[:, 1:] = 0  # rows that store more are searched for like dense ones
+    elif case == "copies":
         W[-1] = W[0]
     banded, plain = searches(lattice, W)
     rows = torch.from_numpy(X)
